@@ -1,0 +1,6 @@
+// Package api holds the wire types: the protobuf contracts of the link between
+// two parties and of the files pascaline writes, and the code generated from
+// them. Nothing else defines what crosses a wire or a disk as protobuf.
+package api
+
+//go:generate go run pascaline/internal/protogen -out .. link.proto party.proto

@@ -1,0 +1,13 @@
+// Package correlation defines the correlated randomness that the offline phase
+// makes and the online phase spends: for each kind its specification, the two
+// halves, their encoding, and Verify, which tells whether two halves belong
+// together (for tests and audits: whoever holds both halves can read what they
+// protect).
+//
+// Party 0 is the server, party 1 the client. A half that is uniformly random is
+// a seed, not bytes; which of the two that is depends on the backend, so either
+// half of every kind may take either form.
+//
+// A half is good for exactly one use. This package does not enforce that: the
+// store does.
+package correlation
