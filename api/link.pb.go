@@ -42,8 +42,7 @@ const (
 	Kind_OPENING          Kind = 16 // client: z_C of every activation of a group of bundles
 	Kind_COMMIT           Kind = 17 // client: Commit, its halves are written
 	Kind_COMMIT_REPLY     Kind = 18 // server: CommitReply, so are the server's
-	Kind_PRODUCE_DONE     Kind = 19 // client: Done, no more groups
-	Kind_PRODUCE_STATS    Kind = 20 // server: Stats
+	Kind_PRODUCE_STATS    Kind = 20 // server: Stats, the answer to an empty Group
 	Kind_CLAIM            Kind = 30 // client: Claim, these bundles are about to be spent
 	Kind_CLAIM_REPLY      Kind = 31 // server: ClaimReply, claimed and in memory
 	Kind_INFER            Kind = 32 // client: Infer, which claimed bundles a batch spends
@@ -71,7 +70,6 @@ var (
 		16: "OPENING",
 		17: "COMMIT",
 		18: "COMMIT_REPLY",
-		19: "PRODUCE_DONE",
 		20: "PRODUCE_STATS",
 		30: "CLAIM",
 		31: "CLAIM_REPLY",
@@ -97,7 +95,6 @@ var (
 		"OPENING":          16,
 		"COMMIT":           17,
 		"COMMIT_REPLY":     18,
-		"PRODUCE_DONE":     19,
 		"PRODUCE_STATS":    20,
 		"CLAIM":            30,
 		"CLAIM_REPLY":      31,
@@ -208,7 +205,7 @@ const file_link_proto_rawDesc = "" +
 	"\x05Frame\x12#\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x0f.pascaline.KindR\x04kind\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk*\xf7\x02\n" +
+	"\x05chunk\x18\x03 \x01(\fR\x05chunk*\xe5\x02\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05HELLO\x10\x01\x12\v\n" +
@@ -227,8 +224,7 @@ const file_link_proto_rawDesc = "" +
 	"\aOPENING\x10\x10\x12\n" +
 	"\n" +
 	"\x06COMMIT\x10\x11\x12\x10\n" +
-	"\fCOMMIT_REPLY\x10\x12\x12\x10\n" +
-	"\fPRODUCE_DONE\x10\x13\x12\x11\n" +
+	"\fCOMMIT_REPLY\x10\x12\x12\x11\n" +
 	"\rPRODUCE_STATS\x10\x14\x12\t\n" +
 	"\x05CLAIM\x10\x1e\x12\x0f\n" +
 	"\vCLAIM_REPLY\x10\x1f\x12\t\n" +

@@ -325,7 +325,7 @@ func (x *MeetingReply) GetTwins() [][]byte {
 	return nil
 }
 
-// Produce asks for groups of bundles until Done.
+// Produce asks for groups of bundles, until an empty one.
 type Produce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PowersKey     []byte                 `protobuf:"bytes,1,opt,name=powers_key,json=powersKey,proto3" json:"powers_key,omitempty"` // public key for the powers correlations
@@ -415,6 +415,7 @@ func (*ProduceReply) Descriptor() ([]byte, []int) {
 }
 
 // Group opens one group: bundles made together, packed into shared ciphertexts.
+// A group of no bundles ends the run.
 type Group struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundles       uint32                 `protobuf:"varint,1,opt,name=bundles,proto3" json:"bundles,omitempty"`
@@ -601,43 +602,6 @@ func (x *CommitReply) GetDigest() []byte {
 	return nil
 }
 
-// Done ends a production run.
-type Done struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Done) Reset() {
-	*x = Done{}
-	mi := &file_party_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Done) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Done) ProtoMessage() {}
-
-func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Done.ProtoReflect.Descriptor instead.
-func (*Done) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{11}
-}
-
 // Stats is what a production run cost the server.
 type Stats struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -648,7 +612,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -660,7 +624,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -673,7 +637,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{12}
+	return file_party_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Stats) GetCpuSeconds() float64 {
@@ -693,7 +657,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_party_proto_msgTypes[13]
+	mi := &file_party_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +669,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[13]
+	mi := &file_party_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +682,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{13}
+	return file_party_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Claim) GetIds() [][]byte {
@@ -737,7 +701,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_party_proto_msgTypes[14]
+	mi := &file_party_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +713,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[14]
+	mi := &file_party_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +726,7 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{14}
+	return file_party_proto_rawDescGZIP(), []int{13}
 }
 
 // Infer starts a batch of inferences, one for each claimed bundle named.
@@ -775,7 +739,7 @@ type Infer struct {
 
 func (x *Infer) Reset() {
 	*x = Infer{}
-	mi := &file_party_proto_msgTypes[15]
+	mi := &file_party_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +751,7 @@ func (x *Infer) String() string {
 func (*Infer) ProtoMessage() {}
 
 func (x *Infer) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[15]
+	mi := &file_party_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +764,7 @@ func (x *Infer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Infer.ProtoReflect.Descriptor instead.
 func (*Infer) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{15}
+	return file_party_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Infer) GetIds() [][]byte {
@@ -843,8 +807,7 @@ const file_party_proto_rawDesc = "" +
 	"\x06Commit\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\"%\n" +
 	"\vCommitReply\x12\x16\n" +
-	"\x06digest\x18\x01 \x01(\fR\x06digest\"\x06\n" +
-	"\x04Done\"(\n" +
+	"\x06digest\x18\x01 \x01(\fR\x06digest\"(\n" +
 	"\x05Stats\x12\x1f\n" +
 	"\vcpu_seconds\x18\x01 \x01(\x01R\n" +
 	"cpuSeconds\"\x19\n" +
@@ -873,7 +836,7 @@ func file_party_proto_rawDescGZIP() []byte {
 }
 
 var file_party_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_party_proto_goTypes = []any{
 	(Purpose)(0),         // 0: pascaline.Purpose
 	(*Hello)(nil),        // 1: pascaline.Hello
@@ -887,11 +850,10 @@ var file_party_proto_goTypes = []any{
 	(*GroupReply)(nil),   // 9: pascaline.GroupReply
 	(*Commit)(nil),       // 10: pascaline.Commit
 	(*CommitReply)(nil),  // 11: pascaline.CommitReply
-	(*Done)(nil),         // 12: pascaline.Done
-	(*Stats)(nil),        // 13: pascaline.Stats
-	(*Claim)(nil),        // 14: pascaline.Claim
-	(*ClaimReply)(nil),   // 15: pascaline.ClaimReply
-	(*Infer)(nil),        // 16: pascaline.Infer
+	(*Stats)(nil),        // 12: pascaline.Stats
+	(*Claim)(nil),        // 13: pascaline.Claim
+	(*ClaimReply)(nil),   // 14: pascaline.ClaimReply
+	(*Infer)(nil),        // 15: pascaline.Infer
 }
 var file_party_proto_depIdxs = []int32{
 	0, // 0: pascaline.Hello.purpose:type_name -> pascaline.Purpose
@@ -914,7 +876,7 @@ func file_party_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_party_proto_rawDesc), len(file_party_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,8 +36,8 @@ type Bundle struct {
 	// activation layer l explicitly; else they are expanded from the seed.
 	Shares [][]ring.Vec128
 	// Opening[l] is z_C = y_C + R_C of activation layer l, mod 2^64: what the
-	// client would send in step 1 of the online protocol, sent ahead (server
-	// only).
+	// client would send in step 1 of the online protocol, sent ahead. Both
+	// parties hold it.
 	Opening [][]uint64
 	// Output is the client's share y_C of the output, mod 2^64 (client only).
 	Output []uint64
