@@ -328,8 +328,8 @@ func (x *MeetingReply) GetTwins() [][]byte {
 // Produce asks for groups of bundles, until an empty one.
 type Produce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	PowersKey     []byte                 `protobuf:"bytes,1,opt,name=powers_key,json=powersKey,proto3" json:"powers_key,omitempty"` // public key for the powers correlations
-	LinearKey     []byte                 `protobuf:"bytes,2,opt,name=linear_key,json=linearKey,proto3" json:"linear_key,omitempty"` // public key for the linear correlations
+	PowersKeys    [][]byte               `protobuf:"bytes,1,rep,name=powers_keys,json=powersKeys,proto3" json:"powers_keys,omitempty"` // public keys, one for each degree of the plan's activations, ascending
+	LinearKey     []byte                 `protobuf:"bytes,2,opt,name=linear_key,json=linearKey,proto3" json:"linear_key,omitempty"`    // public key for the linear correlations
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -364,9 +364,9 @@ func (*Produce) Descriptor() ([]byte, []int) {
 	return file_party_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Produce) GetPowersKey() []byte {
+func (x *Produce) GetPowersKeys() [][]byte {
 	if x != nil {
-		return x.PowersKey
+		return x.PowersKeys
 	}
 	return nil
 }
@@ -791,10 +791,10 @@ const file_party_proto_rawDesc = "" +
 	"\aMeeting\x12'\n" +
 	"\x06halves\x18\x01 \x03(\v2\x0f.pascaline.HalfR\x06halves\"$\n" +
 	"\fMeetingReply\x12\x14\n" +
-	"\x05twins\x18\x01 \x03(\fR\x05twins\"G\n" +
-	"\aProduce\x12\x1d\n" +
-	"\n" +
-	"powers_key\x18\x01 \x01(\fR\tpowersKey\x12\x1d\n" +
+	"\x05twins\x18\x01 \x03(\fR\x05twins\"I\n" +
+	"\aProduce\x12\x1f\n" +
+	"\vpowers_keys\x18\x01 \x03(\fR\n" +
+	"powersKeys\x12\x1d\n" +
 	"\n" +
 	"linear_key\x18\x02 \x01(\fR\tlinearKey\"\x0e\n" +
 	"\fProduceReply\"7\n" +
