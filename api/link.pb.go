@@ -43,9 +43,8 @@ const (
 	Kind_COMMIT           Kind = 17 // client: Commit, its halves are written
 	Kind_COMMIT_REPLY     Kind = 18 // server: CommitReply, so are the server's
 	Kind_PRODUCE_STATS    Kind = 20 // server: Stats, the answer to an empty Group
-	Kind_CLAIM            Kind = 30 // client: Claim, these bundles are about to be spent
+	Kind_CLAIM            Kind = 30 // client: Claim, the bundles this stream's batch spends
 	Kind_CLAIM_REPLY      Kind = 31 // server: ClaimReply, claimed and in memory
-	Kind_INFER            Kind = 32 // client: Infer, which claimed bundles a batch spends
 	Kind_MASKED           Kind = 33 // client: p_C − r of the input or of the activations of one round
 	Kind_MASKED_SUM       Kind = 34 // server: z_S of the activations of one round
 	Kind_OUTPUT           Kind = 35 // server: y_S of the output
@@ -73,7 +72,6 @@ var (
 		20: "PRODUCE_STATS",
 		30: "CLAIM",
 		31: "CLAIM_REPLY",
-		32: "INFER",
 		33: "MASKED",
 		34: "MASKED_SUM",
 		35: "OUTPUT",
@@ -98,7 +96,6 @@ var (
 		"PRODUCE_STATS":    20,
 		"CLAIM":            30,
 		"CLAIM_REPLY":      31,
-		"INFER":            32,
 		"MASKED":           33,
 		"MASKED_SUM":       34,
 		"OUTPUT":           35,
@@ -205,7 +202,7 @@ const file_link_proto_rawDesc = "" +
 	"\x05Frame\x12#\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x0f.pascaline.KindR\x04kind\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk*\xe5\x02\n" +
+	"\x05chunk\x18\x03 \x01(\fR\x05chunk*\xda\x02\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05HELLO\x10\x01\x12\v\n" +
@@ -227,8 +224,7 @@ const file_link_proto_rawDesc = "" +
 	"\fCOMMIT_REPLY\x10\x12\x12\x11\n" +
 	"\rPRODUCE_STATS\x10\x14\x12\t\n" +
 	"\x05CLAIM\x10\x1e\x12\x0f\n" +
-	"\vCLAIM_REPLY\x10\x1f\x12\t\n" +
-	"\x05INFER\x10 \x12\n" +
+	"\vCLAIM_REPLY\x10\x1f\x12\n" +
 	"\n" +
 	"\x06MASKED\x10!\x12\x0e\n" +
 	"\n" +

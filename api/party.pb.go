@@ -28,7 +28,7 @@ const (
 	Purpose_PURPOSE_UNSPECIFIED Purpose = 0
 	Purpose_PURPOSE_MEET        Purpose = 1 // compare stores
 	Purpose_PURPOSE_PRODUCE     Purpose = 2 // make bundles
-	Purpose_PURPOSE_INFER       Purpose = 3 // claim and spend bundles
+	Purpose_PURPOSE_INFER       Purpose = 3 // claim bundles and spend them on one batch
 )
 
 // Enum value maps for Purpose.
@@ -729,51 +729,6 @@ func (*ClaimReply) Descriptor() ([]byte, []int) {
 	return file_party_proto_rawDescGZIP(), []int{13}
 }
 
-// Infer starts a batch of inferences, one for each claimed bundle named.
-type Infer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Infer) Reset() {
-	*x = Infer{}
-	mi := &file_party_proto_msgTypes[14]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Infer) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Infer) ProtoMessage() {}
-
-func (x *Infer) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[14]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Infer.ProtoReflect.Descriptor instead.
-func (*Infer) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{14}
-}
-
-func (x *Infer) GetIds() [][]byte {
-	if x != nil {
-		return x.Ids
-	}
-	return nil
-}
-
 var File_party_proto protoreflect.FileDescriptor
 
 const file_party_proto_rawDesc = "" +
@@ -814,9 +769,7 @@ const file_party_proto_rawDesc = "" +
 	"\x05Claim\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\fR\x03ids\"\f\n" +
 	"\n" +
-	"ClaimReply\"\x19\n" +
-	"\x05Infer\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\fR\x03ids*\\\n" +
+	"ClaimReply*\\\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPURPOSE_MEET\x10\x01\x12\x13\n" +
@@ -836,7 +789,7 @@ func file_party_proto_rawDescGZIP() []byte {
 }
 
 var file_party_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_party_proto_goTypes = []any{
 	(Purpose)(0),         // 0: pascaline.Purpose
 	(*Hello)(nil),        // 1: pascaline.Hello
@@ -853,7 +806,6 @@ var file_party_proto_goTypes = []any{
 	(*Stats)(nil),        // 12: pascaline.Stats
 	(*Claim)(nil),        // 13: pascaline.Claim
 	(*ClaimReply)(nil),   // 14: pascaline.ClaimReply
-	(*Infer)(nil),        // 15: pascaline.Infer
 }
 var file_party_proto_depIdxs = []int32{
 	0, // 0: pascaline.Hello.purpose:type_name -> pascaline.Purpose
@@ -876,7 +828,7 @@ func file_party_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_party_proto_rawDesc), len(file_party_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
