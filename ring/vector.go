@@ -21,6 +21,7 @@ func (v Vec128) Slice(i, j int) Vec128 { return Vec128{Lo: v.Lo[i:j:j], Hi: v.Hi
 // Add sets dst = a + b mod 2^64, elementwise; dst may be a or b.
 func Add(dst, a, b []uint64) {
 	sameLength("Add", len(dst), len(a), len(b))
+	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = a[i] + b[i]
 	}
@@ -29,6 +30,7 @@ func Add(dst, a, b []uint64) {
 // Sub sets dst = a − b mod 2^64, elementwise; dst may be a or b.
 func Sub(dst, a, b []uint64) {
 	sameLength("Sub", len(dst), len(a), len(b))
+	a, b = a[:len(dst)], b[:len(dst)]
 	for i := range dst {
 		dst[i] = a[i] - b[i]
 	}
