@@ -1,0 +1,107 @@
+package offline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+
+	"google.golang.org/protobuf/proto"
+
+	"pascaline/api"
+)
+
+// Conn carries the messages of a run, in order and whole; link.Stream is one.
+// One goroutine may send while another receives.
+type Conn interface {
+	Send(ctx context.Context, kind api.Kind, payload []byte) error
+	// Recv returns the next message, which must be of the given kind and hold
+	// at most limit bytes.
+	Recv(ctx context.Context, kind api.Kind, limit int) ([]byte, error)
+}
+
+// controlLimit bounds the small protobuf messages of a run.
+const controlLimit = 4096
+
+func sendProto(ctx context.Context, c Conn, kind api.Kind, m proto.Message) error {
+	b, err := proto.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encoding %v: %w", kind, err)
+	}
+	return c.Send(ctx, kind, b)
+}
+
+func recvProto(ctx context.Context, c Conn, kind api.Kind, limit int, m proto.Message) error {
+	b, err := c.Recv(ctx, kind, limit)
+	if err != nil {
+		return err
+	}
+	if err := proto.Unmarshal(b, m); err != nil {
+		return fmt.Errorf("decoding %v: %w", kind, err)
+	}
+	return nil
+}
+
+// transcript is a Conn that hashes what passes through it, each direction
+// apart because the two are not ordered against each other.
+type transcript struct {
+	Conn
+	sent, received hash.Hash
+	onReceive      func(bytes int) // may be nil
+}
+
+func newTranscript(c Conn) *transcript {
+	return &transcript{Conn: c, sent: sha256.New(), received: sha256.New()}
+}
+
+func (t *transcript) Send(ctx context.Context, kind api.Kind, payload []byte) error {
+	record(t.sent, kind, payload)
+	return t.Conn.Send(ctx, kind, payload)
+}
+
+func (t *transcript) Recv(ctx context.Context, kind api.Kind, limit int) ([]byte, error) {
+	payload, err := t.Conn.Recv(ctx, kind, limit)
+	if err == nil {
+		record(t.received, kind, payload)
+		if t.onReceive != nil {
+			t.onReceive(len(payload))
+		}
+	}
+	return payload, err
+}
+
+func record(h hash.Hash, kind api.Kind, payload []byte) {
+	var head [12]byte
+	binary.LittleEndian.PutUint32(head[:], uint32(kind))
+	binary.LittleEndian.PutUint64(head[4:], uint64(len(payload)))
+	h.Write(head[:])
+	h.Write(payload)
+}
+
+// transcriptDigest is what both parties compare before a group is ready: equal
+// exactly if they saw the same messages. toServer and toClient are the hashes
+// of the two directions.
+func transcriptDigest(plan [32]byte, toServer, toClient hash.Hash) [32]byte {
+	h := sha256.New()
+	h.Write([]byte("pascaline/v1 transcript"))
+	h.Write(plan[:])
+	h.Write(toServer.Sum(nil))
+	h.Write(toClient.Sum(nil))
+	return [32]byte(h.Sum(nil))
+}
+
+// bundleID names bundle g of a group; both parties contribute, so neither can
+// make an id repeat.
+func bundleID(plan [32]byte, clientNonce, serverNonce []byte, g int) (id [16]byte) {
+	h := sha256.New()
+	h.Write([]byte("pascaline/v1 bundle id"))
+	h.Write(plan[:])
+	h.Write(clientNonce)
+	h.Write(serverNonce)
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(g))
+	h.Write(n[:])
+	copy(id[:], h.Sum(nil))
+	return id
+}

@@ -1,0 +1,23 @@
+// Package online is the protocol of private inference (design section 4): the
+// server's and the client's side of one batch of inferences, as state machines
+// without sockets, clocks or storage. Messages go in, messages come out; who
+// carries them is the caller's affair.
+//
+// The contract of both machines:
+//
+//   - Every bundle handed to [NewServer] or [NewClient] has been claimed, on
+//     both sides, by a synced write, before the first message leaves. A machine
+//     cannot check that; package store makes it possible and package party does
+//     it.
+//   - A bundle is given to one machine, once. The machine runs forward only:
+//     after an error, or the end, every further step fails, so no mask covers
+//     two different values.
+//   - Messages are vectors of Z_{2^64}, little-endian: the inferences of the
+//     batch one after the other, in each the tensors of the round in the order
+//     of their nodes. Lengths follow from the plan and are checked exactly.
+//
+// The rounds: the client sends x − r (Start). The server answers with z_S of
+// the first activations, the client with p_C − r, and so on; the last answer is
+// the server's share of the output. A network whose activations lie in k rounds
+// ([model.Plan.Rounds]) takes k + 1.
+package online

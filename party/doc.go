@@ -1,0 +1,20 @@
+// Package party is what a server and a client do with each other, put together
+// from the other packages: they meet (compare stores), produce bundles, and
+// spend them on inferences. [Server] answers, [Client] asks.
+//
+// One stream of the link serves one purpose: one meeting, one production run,
+// or one batch of inferences. Streams of several purposes run side by side, so
+// a server infers for one client while it produces for another, and one client
+// process can do both at once.
+//
+// The order that keeps a bundle from being used twice:
+//
+//  1. Production writes both halves as pending, synced; they become ready only
+//     once each party has said that it has written its own.
+//  2. At every meeting the stores' lists are compared. A half whose twin is
+//     missing is dropped; a pending half whose twin is there is ready.
+//  3. A batch claims its bundles in the client's store, then in the server's,
+//     each by a synced write, before the first byte that depends on them. A
+//     claim cannot be taken back: if anything fails after it, the bundles are
+//     lost.
+package party

@@ -1,0 +1,118 @@
+package party
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pascaline/api"
+	"pascaline/link"
+	"pascaline/online"
+)
+
+// ErrEmpty is wrapped by the error of a batch for which the store holds too few
+// bundles.
+var ErrEmpty = errors.New("too few bundles are ready")
+
+// Batch is a number of inferences that share their rounds, with the bundles for
+// them claimed on both sides and waiting in memory. It is good for one Infer.
+type Batch struct {
+	stream  *link.Stream
+	machine *online.Client
+	client  *Client
+	size    int
+}
+
+// Inference is what a batch cost online.
+type Inference struct {
+	Latency time.Duration // from the inputs at hand to the outputs at hand
+	Rounds  int64
+	Traffic link.Traffic // of the client's connection meanwhile
+}
+
+// Warm claims n bundles, on both sides and durably, and prepares a batch. From
+// here on they are spent, whether the batch is used or not.
+func (c *Client) Warm(ctx context.Context, n int) (*Batch, error) {
+	if n < 1 || n > maxBatch {
+		return nil, fmt.Errorf("warming a batch of %d: it must have from 1 to %d inferences", n, maxBatch)
+	}
+	s, err := c.open(ctx, api.Purpose_PURPOSE_INFER)
+	if err != nil {
+		return nil, fmt.Errorf("warming a batch: %w", err)
+	}
+	b, err := c.warm(ctx, s, n)
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("warming a batch of %d: %w", n, err)
+	}
+	return b, nil
+}
+
+func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error) {
+	c.claims.Lock()
+	ids, err := c.ready()
+	if err == nil && len(ids) < n {
+		err = fmt.Errorf("%w: %d of the %d needed; run pascaline produce", ErrEmpty, len(ids), n)
+	}
+	if err != nil {
+		c.claims.Unlock()
+		return nil, err
+	}
+	ids = ids[:n]
+	bundles, err := claim(c.store, c.pair, c.spec, ids)
+	c.claims.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := send(ctx, s, api.Kind_CLAIM, &api.Claim{Ids: encodeIDs(ids)}); err != nil {
+		return nil, err
+	}
+	machine, err := online.NewClient(c.plan, bundles) // while the server claims
+	if err != nil {
+		return nil, err
+	}
+	if err := receive(ctx, s, api.Kind_CLAIM_REPLY, helloLimit, &api.ClaimReply{}); err != nil {
+		return nil, err
+	}
+	return &Batch{stream: s, machine: machine, client: c, size: n}, nil
+}
+
+// Infer runs the batch on its inputs, one vector for each inference (see
+// [model.Plan.EncodeInput]), and returns the outputs. Whatever happens, the
+// batch is over afterwards.
+func (b *Batch) Infer(ctx context.Context, inputs [][]uint64) (outputs [][]uint64, report Inference, err error) {
+	defer b.stream.Close()
+	began, before := time.Now(), b.client.conn.Traffic()
+	msg, err := b.machine.Start(inputs)
+	for {
+		if err != nil {
+			return nil, report, fmt.Errorf("inferring: %w", err)
+		}
+		if err := b.stream.Send(ctx, api.Kind_MASKED, msg); err != nil {
+			return nil, report, fmt.Errorf("inferring: %w", err)
+		}
+		size, last := b.machine.MessageSize()
+		kind := api.Kind_MASKED_SUM
+		if last {
+			kind = api.Kind_OUTPUT
+		}
+		reply, err2 := b.stream.Recv(ctx, kind, size)
+		if err2 != nil {
+			return nil, report, fmt.Errorf("inferring: %w", err2)
+		}
+		report.Rounds++
+		if msg, last, err = b.machine.Step(reply); err == nil && last {
+			report.Latency = time.Since(began)
+			report.Traffic = b.client.conn.Traffic().Sub(before)
+			return b.machine.Outputs(), report, nil
+		}
+	}
+}
+
+// Size returns how many inferences the batch is for.
+func (b *Batch) Size() int { return b.size }
+
+// Close gives a batch up. Its bundles are spent all the same.
+func (b *Batch) Close() { b.stream.Close() }
+
