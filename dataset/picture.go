@@ -172,13 +172,17 @@ func (o Options) convert(img image.Image, orient orientation) Image {
 		src = small
 	}
 	top, left := (o.H-h)/2, (o.W-w)/2
+	at := func(x, y int) (r, g, b, a uint32) { return src.At(x, y).RGBA() }
+	if s, ok := src.(image.RGBA64Image); ok { // without an interface for each pixel
+		at = func(x, y int) (r, g, b, a uint32) { return s.RGBA64At(x, y).RGBA() }
+	}
 	var blank [4]uint32
 	for y := range o.H {
 		for x := range o.W {
 			p := blank
 			if iy, ix := y-top, x-left; iy >= 0 && iy < h && ix >= 0 && ix < w {
 				sx, sy := orient.source(ix, iy, w, h)
-				p[0], p[1], p[2], p[3] = src.At(b.Min.X+sx, b.Min.Y+sy).RGBA()
+				p[0], p[1], p[2], p[3] = at(b.Min.X+sx, b.Min.Y+sy)
 			}
 			o.pixel(im.Pixels[(y*o.W+x)*o.C:][:o.C], p)
 		}
