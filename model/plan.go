@@ -105,9 +105,6 @@ func (p *Plan) Bundle() *correlation.BundleSpec {
 	return s
 }
 
-// Hash identifies the plan, and through Weights the model.
-func (p *Plan) Hash() [32]byte { return [32]byte{} }
-
 // Rounds returns the polynomial nodes grouped by the round of the online
 // protocol that opens them: a node is in round k if the longest path to it from
 // the input passes k other polynomial nodes. Layers of one round share their
