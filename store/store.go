@@ -1,0 +1,274 @@
+package store
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// MaxSize bounds the value of one half, in bytes.
+const MaxSize = 1 << 30
+
+// ID names a correlation; both parties' halves bear the same.
+type ID [16]byte
+
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// Pair says whose twins halves have, by the other party's public key, and which
+// plan they are for, by its hash.
+type Pair struct{ Peer, Plan [32]byte }
+
+// State is how far a half has come. Its numbers are part of the format, never
+// change.
+type State byte
+
+const (
+	Pending State = 1 // written, not confirmed by both parties
+	Ready   State = 2
+)
+
+func (s State) String() string {
+	switch s {
+	case Pending:
+		return "pending"
+	case Ready:
+		return "ready"
+	}
+	return fmt.Sprintf("state %d", byte(s))
+}
+
+// Half is what the store tells about a half without using it up.
+type Half struct {
+	ID     ID
+	Digest [32]byte // of the public transcript that made it
+	State  State
+	Size   int64 // of its value, in bytes
+}
+
+// NewHalf is a half to be written.
+type NewHalf struct {
+	ID     ID
+	Digest [32]byte
+	Data   []byte
+}
+
+// Entry is the inventory of one pair.
+type Entry struct {
+	Pair           Pair
+	Ready, Pending int
+	Claimed        uint64 // since the store was created
+	Bytes          int64  // of the values pending and ready
+}
+
+// Store is one party's halves. Its methods may be called at the same time.
+type Store struct {
+	dir     string
+	files   vfs.FS
+	reserve uint64
+	lock    io.Closer
+
+	// running counts the methods that work outside mu; Close waits for them.
+	running sync.WaitGroup
+
+	mu     sync.Mutex // held for every look at the index and every change
+	closed bool
+	index  *index // nil after a failure, until the next method opens it again
+	// live counts the halves that each segment still holds values of.
+	live         map[uint64]int
+	writing      map[uint64]bool // segments that the index does not name yet
+	nextSegment  uint64
+	nextSequence uint64
+}
+
+// Option changes how a store is opened.
+type Option func(*Store)
+
+// WithFS puts the store on another file system than the operating system's.
+func WithFS(files vfs.FS) Option { return func(s *Store) { s.files = files } }
+
+// WithReserve sets how many bytes Put leaves free on the disk, so that claims,
+// which must write to be safe, still can when it is full. The default is
+// [DefaultReserve].
+func WithReserve(bytes uint64) Option { return func(s *Store) { s.reserve = bytes } }
+
+// DefaultReserve is room for the index to go on for long without another Put.
+const DefaultReserve = 64 << 20
+
+// Open opens the store in dir, creating it where there is none. A store that
+// somebody else has open is [ErrInUse], a directory that is no store or of
+// another version [ErrFormat].
+func Open(dir string, options ...Option) (*Store, error) {
+	s := &Store{
+		files: vfs.Default, reserve: DefaultReserve,
+		live: make(map[uint64]int), writing: make(map[uint64]bool), nextSegment: 1, nextSequence: 1,
+	}
+	for _, o := range options {
+		o(s)
+	}
+	var err error
+	if s.dir, err = resolve(s.files, dir); err != nil {
+		return nil, fmt.Errorf("opening store %s: %w", dir, err)
+	}
+	if s.lock, err = enter(s.files, s.dir); err != nil {
+		return nil, s.failed("opening it", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		s.lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close waits for methods under way, closes the store and gives up its lock.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return s.failed("closing it", ErrClosed)
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.running.Wait()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.index != nil {
+		err = s.index.close()
+		s.index = nil
+	}
+	if err = errors.Join(err, s.lock.Close()); err != nil {
+		return s.failed("closing it", err)
+	}
+	return nil
+}
+
+// usable is what every method begins with: the store is not closed and its index
+// is open; mu is held.
+func (s *Store) usable() error {
+	if s.closed {
+		return fmt.Errorf("store %s: %w", s.dir, ErrClosed)
+	}
+	return s.revive()
+}
+
+// revive opens the index again after a failure; mu is held.
+func (s *Store) revive() error {
+	if s.index != nil && s.index.failing.Load() {
+		s.drop(s.index)
+	}
+	if s.index != nil {
+		return nil
+	}
+	x, err := openIndex(s.files.PathJoin(s.dir, indexDir), s.files, s.retire)
+	if err != nil {
+		return s.failed("opening the index", err)
+	}
+	s.index = x
+	if err := s.sweep(); err != nil {
+		s.drop(x)
+		return s.failed("opening the index", err)
+	}
+	return nil
+}
+
+// retire is called by an index that has failed.
+func (s *Store) retire(x *index) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index == x {
+		s.drop(x)
+	}
+}
+
+// drop closes an index that has failed; mu is held. Its error has been reported
+// by the method that met it, and where none did, nothing has been lost.
+func (s *Store) drop(x *index) {
+	x.fence.raise(errors.New("the index was closed after a failure"))
+	x.fence.settle()
+	_ = x.close()
+	s.index = nil
+}
+
+// Halves returns the pair's halves, pending and ready, in the order written.
+func (s *Store) Halves(pair Pair) ([]Half, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	var halves []Half
+	err := s.index.scan(appendPair([]byte{keyHalf}, pair), func(_, value []byte) error {
+		r, err := decodeHalf(value)
+		halves = append(halves, r.Half)
+		return err
+	})
+	if err != nil {
+		return nil, s.failed("listing halves", err)
+	}
+	return halves, nil
+}
+
+// Inventory returns an entry for every pair that the store has ever claimed for
+// or holds halves of, in order of their bytes.
+func (s *Store) Inventory() ([]Entry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return nil, err
+	}
+	entries := make(map[Pair]*Entry)
+	entry := func(p Pair) *Entry {
+		if entries[p] == nil {
+			entries[p] = &Entry{Pair: p}
+		}
+		return entries[p]
+	}
+	err := s.index.scan([]byte{keyHalf}, func(key, value []byte) error {
+		k, err := decodeHalfKey(key)
+		if err != nil {
+			return err
+		}
+		r, err := decodeHalf(value)
+		if err != nil {
+			return err
+		}
+		e := entry(k.pair)
+		e.Bytes += r.Size
+		if r.State == Ready {
+			e.Ready++
+		} else {
+			e.Pending++
+		}
+		return nil
+	})
+	if err == nil {
+		err = s.index.scan([]byte{keyCount}, func(key, value []byte) error {
+			if len(key) != 1+pairLen {
+				return errFormat
+			}
+			n, err := decodeCount(value)
+			entry(decodePair(key[1:])).Claimed = n
+			return err
+		})
+	}
+	if err != nil {
+		return nil, s.failed("taking the inventory", err)
+	}
+	list := make([]Entry, 0, len(entries))
+	for _, e := range entries {
+		list = append(list, *e)
+	}
+	slices.SortFunc(list, func(a, b Entry) int {
+		return bytes.Compare(appendPair(nil, a.Pair), appendPair(nil, b.Pair))
+	})
+	return list, nil
+}
