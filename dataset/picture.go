@@ -171,18 +171,27 @@ func (o Options) convert(img image.Image, orient orientation) Image {
 		draw.CatmullRom.Scale(small, b, img, img.Bounds(), draw.Src, nil)
 		src = small
 	}
-	top, left := (o.H-h)/2, (o.W-w)/2
-	at := func(x, y int) (r, g, b, a uint32) { return src.At(x, y).RGBA() }
-	if s, ok := src.(image.RGBA64Image); ok { // without an interface for each pixel
-		at = func(x, y int) (r, g, b, a uint32) { return s.RGBA64At(x, y).RGBA() }
+	if grey, ok := src.(*image.Gray); ok && o.C == 1 && orient == upright {
+		// The images of large sets: the loop below would yield the same.
+		for y := range h {
+			row := grey.Pix[y*grey.Stride:][:w]
+			for x, v := range row {
+				if o.Invert {
+					v = 255 - v
+				}
+				im.Pixels[y*w+x] = float32(v) / 255
+			}
+		}
+		return im
 	}
+	top, left := (o.H-h)/2, (o.W-w)/2
 	var blank [4]uint32
 	for y := range o.H {
 		for x := range o.W {
 			p := blank
 			if iy, ix := y-top, x-left; iy >= 0 && iy < h && ix >= 0 && ix < w {
 				sx, sy := orient.source(ix, iy, w, h)
-				p[0], p[1], p[2], p[3] = at(b.Min.X+sx, b.Min.Y+sy)
+				p[0], p[1], p[2], p[3] = src.At(b.Min.X+sx, b.Min.Y+sy).RGBA()
 			}
 			o.pixel(im.Pixels[(y*o.W+x)*o.C:][:o.C], p)
 		}

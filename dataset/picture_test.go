@@ -368,3 +368,31 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestAGreyPictureIsTheSameInEveryFormInMemory(t *testing.T) {
+	large := wedge(40, 40)
+	part := large.SubImage(image.Rect(5, 9, 33, 37)).(*image.Gray)
+	coloured := image.NewNRGBA64(part.Rect)
+	for y := part.Rect.Min.Y; y < part.Rect.Max.Y; y++ {
+		for x := part.Rect.Min.X; x < part.Rect.Max.X; x++ {
+			coloured.Set(x, y, part.At(x, y))
+		}
+	}
+	for _, invert := range []bool{false, true} {
+		o := mnistSize
+		o.Invert = invert
+		a, err := FromImage("grey", part, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := FromImage("coloured", coloured, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range a.Pixels {
+			if a.Pixels[i] != b.Pixels[i] {
+				t.Fatalf("invert %v: pixel %d is %v in grey and %v in colour", invert, i, a.Pixels[i], b.Pixels[i])
+			}
+		}
+	}
+}
