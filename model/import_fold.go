@@ -1,0 +1,189 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+)
+
+// folder merges the factors and offsets of single channels into the weights and
+// coefficients next to them.
+type folder struct {
+	consumers map[*step][]*step // one entry for each input that reads the step
+}
+
+// fold removes every opAffine that out depends on: into the steps before it, if
+// nothing else reads what they yield, or else into those behind. It returns the
+// step that yields the network's output.
+func fold(steps []*step, out *step) (*step, error) {
+	f := &folder{consumers: map[*step][]*step{}}
+	live := reachable(out)
+	for _, s := range steps {
+		if live[s] {
+			for _, in := range s.inputs {
+				f.consumers[in] = append(f.consumers[in], s)
+			}
+		}
+	}
+	for _, s := range steps {
+		if s.Op != opAffine || !live[s] {
+			continue
+		}
+		in := s.inputs[0]
+		switch {
+		case f.takesBefore(in, s, slices.ContainsFunc(s.shift, nonZero)):
+			f.before(in, s.scale, s.shift)
+		case s != out && f.takeBehind(s):
+			for _, c := range f.consumers[s] {
+				behind(c, s)
+			}
+		default:
+			return nil, f.refuse(s)
+		}
+		f.bypass(s)
+		if s == out {
+			out = in
+		}
+	}
+	return out, nil
+}
+
+func nonZero(v float64) bool { return v != 0 }
+
+// same reports whether all channels have the same factor and offset.
+func (s *step) same() bool {
+	for c := range s.scale {
+		if s.scale[c] != s.scale[0] || s.shift[c] != s.shift[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// bypass makes what reads s read its input.
+func (f *folder) bypass(s *step) {
+	in := s.inputs[0]
+	i := slices.Index(f.consumers[in], s)
+	f.consumers[in] = slices.Delete(f.consumers[in], i, i+1)
+	for _, c := range f.consumers[s] {
+		f.consumers[in] = append(f.consumers[in], c)
+		for j := range c.inputs {
+			if c.inputs[j] == s {
+				c.inputs[j] = in
+			}
+		}
+	}
+}
+
+// takesBefore reports whether p, and what it reads, can take the factors and,
+// if shifted, the offsets of a into themselves.
+func (f *folder) takesBefore(p, a *step, shifted bool) bool {
+	if len(f.consumers[p]) != 1 {
+		return false
+	}
+	switch p.Op {
+	case OpLinear:
+		return true
+	case OpPool:
+		// The mean of a window moves with its elements unless some are padding.
+		return !(shifted && padded(p.Pool)) && f.takesBefore(p.inputs[0], a, shifted)
+	case OpAdd:
+		for i, in := range p.inputs {
+			if !f.takesBefore(in, a, shifted && i == 0) {
+				return false
+			}
+		}
+		return true
+	case OpReshape:
+		return a.same() && f.takesBefore(p.inputs[0], a, shifted)
+	case OpPolynomial:
+		return a.same()
+	}
+	return false
+}
+
+// before multiplies the channels that p yields by scale and adds shift.
+func (f *folder) before(p *step, scale, shift []float64) {
+	switch p.Op {
+	case OpLinear:
+		k := p.Linear.K
+		for i, w := range p.W {
+			p.W[i] = float32(float64(w) * scale[i%k])
+		}
+		for i, b := range p.Bias {
+			p.Bias[i] = float32(float64(b)*scale[i] + shift[i])
+		}
+	case OpPool:
+		f.before(p.inputs[0], scale, shift)
+	case OpAdd:
+		for i, in := range p.inputs {
+			if i > 0 {
+				shift = make([]float64, len(shift))
+			}
+			f.before(in, scale, shift)
+		}
+	case OpReshape:
+		c := p.inputs[0].Shape.C
+		f.before(p.inputs[0], repeat(scale[0], c), repeat(shift[0], c))
+	case OpPolynomial:
+		p.Coeffs = polynomial{shift[0]}.plus(p.Coeffs, scale[0])
+	}
+}
+
+// takeBehind reports whether everything that reads the affine step a can take
+// its factors and offsets.
+func (f *folder) takeBehind(a *step) bool {
+	for _, c := range f.consumers[a] {
+		switch c.Op {
+		case OpLinear:
+			// Padding is zero, not the offset.
+			if padded(c.Linear) && slices.ContainsFunc(a.shift, nonZero) {
+				return false
+			}
+		case OpPolynomial:
+			if !a.same() {
+				return false
+			}
+		case opAffine:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// behind makes c, which reads the affine step a, compute on a's input.
+func behind(c, a *step) {
+	switch c.Op {
+	case OpLinear:
+		k := c.Linear.K
+		for i, w := range c.W {
+			channel := i / k % c.Linear.C
+			c.Bias[i%k] += float32(float64(w) * a.shift[channel])
+			c.W[i] = float32(float64(w) * a.scale[channel])
+		}
+	case OpPolynomial:
+		c.Coeffs = polynomial(c.Coeffs).of(polynomial{a.shift[0], a.scale[0]})
+	case opAffine:
+		for i := range c.scale {
+			c.shift[i] += c.scale[i] * a.shift[i]
+			c.scale[i] *= a.scale[i]
+		}
+	}
+}
+
+func (f *folder) refuse(s *step) error {
+	in := s.inputs[0]
+	err := fmt.Errorf("%s cannot be folded into a convolution or linear layer: it follows %s", s.from, in.from)
+	if in.Op == OpInput {
+		return fmt.Errorf("%w, and a padded layer or another reader follows it; normalise the data before they enter the network", err)
+	}
+	if len(f.consumers[in]) > 1 {
+		return fmt.Errorf("%w, whose output is used elsewhere too;"+
+			" put it directly behind a convolution or linear layer that feeds nothing else", err)
+	}
+	if in.Op == OpPolynomial {
+		return fmt.Errorf("%w, an activation; put batch normalisation before the activation, and use one number for all"+
+			" channels as the coefficient of a polynomial", err)
+	}
+	return fmt.Errorf("%w; put it directly behind a convolution or linear layer that feeds nothing else", err)
+}

@@ -1,0 +1,115 @@
+package model
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+func TestPolynomialsAreRecognisedInEverySpelling(t *testing.T) {
+	pillar := []float64{322. / 1024, 0.5, 160. / 1024, 0, -3. / 1024}
+	for _, c := range []struct {
+		name   string
+		spell  func(b *onnxBuilder, x string) string
+		coeffs []float64
+	}{
+		{"a square by Mul", func(b *onnxBuilder, x string) string { return b.node("Mul", x, x) }, []float64{0, 0, 1}},
+		{"a square by Pow", func(b *onnxBuilder, x string) string { return b.node("Pow", x, b.number(2)) }, []float64{0, 0, 1}},
+		{"a square by Pow of an integer", func(b *onnxBuilder, x string) string { return b.node("Pow", x, b.ints(2)) }, []float64{0, 0, 1}},
+		{"powers and factors", func(b *onnxBuilder, x string) string {
+			s := b.node("Add", b.number(322), b.node("Mul", b.number(512), x))
+			s = b.node("Add", s, b.node("Mul", b.node("Pow", x, b.number(2)), b.number(160)))
+			s = b.node("Sub", s, b.node("Mul", b.node("Pow", x, b.number(4)), b.number(3)))
+			return b.node("Div", s, b.number(1024))
+		}, pillar},
+		{"Horner's rule", func(b *onnxBuilder, x string) string {
+			s := b.node("Mul", x, b.number(-3./1024))
+			for _, c := range []float64{0, 160. / 1024, 0.5} {
+				s = b.node("Mul", b.node("Add", s, b.number(c)), x)
+			}
+			return b.node("Add", s, b.number(322./1024))
+		}, pillar},
+		{"squares of squares, and a difference from a constant", func(b *onnxBuilder, x string) string {
+			x2 := b.node("Mul", x, x)
+			x4 := b.node("Mul", x2, x2)
+			s := b.node("Sub", b.number(322), b.node("Mul", x4, b.number(3)))
+			s = b.node("Add", s, b.node("Mul", x2, b.number(160)))
+			return b.node("Add", b.node("Mul", s, b.number(1./1024)), b.node("Div", x, b.number(2)))
+		}, pillar},
+		{"negations and a scaled argument", func(b *onnxBuilder, x string) string {
+			y := b.node("Sub", b.node("Mul", x, b.number(2)), b.number(1))
+			return b.node("Neg", b.node("Mul", y, b.node("Neg", y)))
+		}, []float64{1, -4, 4}},
+		{"terms that cancel", func(b *onnxBuilder, x string) string {
+			x3 := b.node("Pow", x, b.number(3))
+			return b.node("Sub", b.node("Add", x3, b.node("Mul", x, x)), x3)
+		}, []float64{0, 0, 1}},
+		{"a polynomial of a polynomial", func(b *onnxBuilder, x string) string { return b.node("Pow", b.square(x), b.number(4)) },
+			[]float64{0, 0, 0, 0, 1. / 16, 1. / 2, 3. / 2, 2, 1}},
+		{"one number for all channels, written out", func(b *onnxBuilder, x string) string {
+			return b.node("Mul", b.node("Mul", x, x), b.node("Div", b.node("Constant", b.ones(4)), b.number(4)))
+		}, []float64{0, 0, 0.25}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, dims := range [][]int64{{1, 4, 3, 3}, {1, 4}} {
+				b := newONNX(dims...)
+				g := importsAs(t, b, c.spell(b, "x"))
+				if len(g.Nodes) != 2 || !slices.EqualFunc(g.Nodes[1].Coeffs, c.coeffs, func(a, b float64) bool {
+					return math.Abs(a-b) < 1e-9
+				}) {
+					t.Fatalf("became %s with %v, not a polynomial with %v", ops(g), g.Nodes[1].Coeffs, c.coeffs)
+				}
+				if last := b.last().Name; g.Nodes[1].Name != last {
+					t.Errorf("it is called %q, not %q after the last node", g.Nodes[1].Name, last)
+				}
+			}
+		})
+	}
+}
+
+func TestAPolynomialIsComputedWhereEachOfItsReadersNeedsIt(t *testing.T) {
+	b := newONNX(1, 2, 4, 4)
+	y := b.conv("x", 2, 2, 3, 1, 1)
+	half := b.node("Mul", y, b.number(0.5)) // also read by a convolution, so y itself must stay
+	z := b.conv(b.node("Mul", half, half), 2, 2, 3, 1, 1)
+	g := importsAs(t, b, b.node("Add", z, b.conv(half, 2, 2, 3, 1, 1)))
+	if got, want := ops(g), "linear polynomial linear linear add"; got != want {
+		t.Errorf("became %s, not %s", got, want)
+	}
+}
+
+// TestRandomNetworksComputeWhatONNXDefines chains layers at random.
+func TestRandomNetworksComputeWhatONNXDefines(t *testing.T) {
+	for seed := range int64(60) {
+		b := newONNX(1, 2, 8, 8)
+		b.rand.Seed(seed)
+		x, c, size := "x", int64(2), int64(8)
+		for range 2 + b.rand.Intn(4) {
+			k := 1 + b.rand.Int63n(4)
+			y := b.conv(x, c, k, 3, 1, 1)
+			if b.rand.Intn(2) == 0 {
+				y = b.batchNorm(y, k)
+			}
+			if b.rand.Intn(3) == 0 {
+				y = b.node("Add", y, b.random(0, k, 1, 1))
+			}
+			if b.rand.Intn(3) == 0 {
+				y = b.node("Add", b.node("Mul", y, b.number(0.5)), b.batchNorm(b.conv(x, c, k, 1, 1, 0), k))
+			}
+			if b.rand.Intn(2) == 0 {
+				y = b.node("Mul", b.square(y), b.number(0.25))
+			}
+			if b.rand.Intn(3) == 0 && size > 3 {
+				y = b.node("AveragePool", y, intsAttr("kernel_shape", 2, 2), intsAttr("strides", 2, 2))
+				size /= 2
+				if b.rand.Intn(2) == 0 {
+					y = b.node("Add", b.conv(y, k, k, 1, 1, 0), y)
+				}
+			}
+			x, c = y, k
+		}
+		x = b.node("Reshape", x, b.ints(1, -1))
+		x = b.batchNorm(b.linear(x, c*size*size, 5), 5)
+		importsAs(t, b, b.linear(b.square(x), 5, 3))
+	}
+}
