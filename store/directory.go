@@ -59,6 +59,10 @@ func enter(files vfs.FS, dir string) (_ io.Closer, err error) {
 		if err := files.Rename(files.PathJoin(dir, versionTemp), files.PathJoin(dir, versionFile)); err != nil {
 			return nil, fmt.Errorf("writing the version: %w", err)
 		}
+		// Before anything else is there, or checkOurs might not know it again.
+		if err := syncDir(files, dir); err != nil {
+			return nil, fmt.Errorf("writing the version: %w", err)
+		}
 	case err != nil:
 		return nil, fmt.Errorf("reading the version: %w", err)
 	case version != formatVersion:

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -57,8 +59,20 @@ func (f *fence) Unwrap() vfs.FS { return f.FS }
 // openings of the index.
 func (f *fence) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
+// Create makes a MANIFEST's name durable at once: Pebble does so only together
+// with the marker that says which one counts, and a crash between may leave a
+// marker that leads nowhere, and with it a store that cannot be opened.
 func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return f.file(func() (vfs.File, error) { return f.FS.Create(name, c) })
+	return f.file(func() (vfs.File, error) {
+		file, err := f.FS.Create(name, c)
+		if err != nil || !strings.HasPrefix(f.FS.PathBase(name), "MANIFEST-") {
+			return file, err
+		}
+		if err := syncDir(f.FS, f.FS.PathDir(name)); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+		return file, nil
+	})
 }
 
 func (f *fence) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
