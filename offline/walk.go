@@ -92,7 +92,7 @@ func (w *walk) resolve(ctx context.Context, i int) ([][]uint64, error) {
 
 // askLinear sends the encrypted masks of every linear layer.
 func (w *walk) askLinear(ctx context.Context, t *transcript, e *LinearEncryptor) error {
-	for i, n := range w.plan.Nodes {
+	for _, n := range w.plan.Nodes {
 		if n.Op != model.OpLinear {
 			continue
 		}

@@ -25,6 +25,9 @@ type Client struct {
 	// claims serialises choosing bundles and claiming them, so that two batches
 	// do not choose the same.
 	claims sync.Mutex
+	// claimed holds a token if bundles were claimed since AwaitClaim last
+	// returned.
+	claimed chan struct{}
 }
 
 // Meeting is what came of comparing the two stores.
@@ -44,6 +47,8 @@ func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan
 		hash:  plan.Hash(),
 		spec:  plan.Bundle(),
 		store: st,
+
+		claimed: make(chan struct{}, 1),
 	}
 	c.pair = store.Pair{Peer: server, Plan: c.hash}
 	m, err := c.meet(ctx)
@@ -144,4 +149,16 @@ func (c *Client) ready() ([]store.ID, error) {
 func (c *Client) Ready() (int, error) {
 	ids, err := c.ready()
 	return len(ids), err
+}
+
+// AwaitClaim returns when bundles have been claimed since it last returned, or
+// with ctx's error. One goroutine at a time may wait: whoever keeps the store
+// filled.
+func (c *Client) AwaitClaim(ctx context.Context) error {
+	select {
+	case <-c.claimed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -62,6 +62,10 @@ func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error
 	ids = ids[:n]
 	bundles, err := claim(c.store, c.pair, c.spec, ids)
 	c.claims.Unlock()
+	select {
+	case c.claimed <- struct{}{}:
+	default:
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,4 +119,3 @@ func (b *Batch) Size() int { return b.size }
 
 // Close gives a batch up. Its bundles are spent all the same.
 func (b *Batch) Close() { b.stream.Close() }
-

@@ -31,8 +31,12 @@ type Server struct {
 	warm *semaphore.Weighted
 }
 
-// warmMemory bounds what claimed bundles take in memory, in bytes.
-const warmMemory = 4 << 30
+const (
+	// warmMemory bounds what claimed bundles take in memory, in bytes.
+	warmMemory = 4 << 30
+	// warmTime bounds how long a batch waits for its input.
+	warmTime = 15 * time.Minute
+)
 
 // NewServer returns a server of m whose halves are in st. It logs who did what,
 // never what was computed.
@@ -75,8 +79,12 @@ func (s *Server) Handle(ctx context.Context, stream *link.Stream) error {
 	default:
 		err = fmt.Errorf("a stream opened for an unknown purpose (%d); compare the versions of pascaline on both sides", hello.Purpose)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		log.Warn("stream ended early", "purpose", hello.Purpose.String(), "reason", err)
+	if errors.Is(err, io.EOF) || errors.Is(err, link.ErrGaveUp) {
+		log.Info("the client left early", "purpose", hello.Purpose.String())
+		return nil
+	}
+	if err != nil {
+		log.Warn("stream failed", "purpose", hello.Purpose.String(), "reason", err)
 	}
 	return err
 }
@@ -196,15 +204,12 @@ func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logge
 	if err := send(ctx, stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}
+	msg, err := awaitInput(ctx, stream, machine.MessageSize())
+	if err != nil {
+		return err
+	}
 	began := time.Now()
-	for round := 0; ; round++ {
-		msg, err := stream.Recv(ctx, api.Kind_MASKED, machine.MessageSize())
-		if err != nil {
-			return fmt.Errorf("round %d: %w", round, err)
-		}
-		if round == 0 {
-			began = time.Now()
-		}
+	for round := 1; ; round++ {
 		reply, last, err := machine.Step(msg)
 		if err != nil {
 			return err
@@ -221,5 +226,18 @@ func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logge
 			return nil
 		}
 		machine.Evaluate()
+		if msg, err = stream.Recv(ctx, api.Kind_MASKED, machine.MessageSize()); err != nil {
+			return fmt.Errorf("round %d: %w", round, err)
+		}
 	}
+}
+
+// awaitInput waits for the first message of a warm batch, which comes when the
+// client has an input. It returns io.EOF where the client has none after all.
+func awaitInput(ctx context.Context, stream *link.Stream, size int) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, warmTime,
+		fmt.Errorf("a warm batch waited %v for its input and was given up; its bundles are spent", warmTime))
+	defer cancel()
+	_, msg, err := stream.RecvNext(ctx, link.Due{Kind: api.Kind_MASKED, Max: size})
+	return msg, err
 }

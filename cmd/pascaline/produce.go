@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"pascaline/party"
+)
+
+// productionReport is the JSON form of a production run, per bundle made.
+type productionReport struct {
+	Made        int     `json:"made"`
+	Ready       int     `json:"ready"`
+	Seconds     float64 `json:"seconds"`
+	ClientCPU   float64 `json:"client_cpu_ms_per_bundle"`
+	ServerCPU   float64 `json:"server_cpu_ms_per_bundle"`
+	SentMB      float64 `json:"sent_mb_per_bundle"`
+	ReceivedMB  float64 `json:"received_mb_per_bundle"`
+	WallSeconds float64 `json:"seconds_per_bundle"`
+}
+
+func newProductionReport(p party.Production) productionReport {
+	r := productionReport{Made: p.Bundles, Ready: p.Ready, Seconds: p.Took.Seconds()}
+	if n := float64(p.Bundles); n > 0 {
+		r.ClientCPU = 1e3 * p.ClientCPU / n
+		r.ServerCPU = 1e3 * p.ServerCPU / n
+		r.SentMB = float64(p.Traffic.SentBytes) / 1e6 / n
+		r.ReceivedMB = float64(p.Traffic.ReceivedBytes) / 1e6 / n
+		r.WallSeconds = r.Seconds / n
+	}
+	return r
+}
+
+func produceCommand() *cobra.Command {
+	var client clientFlags
+	var bundles int
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "produce --bundles N",
+		Short: "Make correlated randomness with the server until both stores hold N bundles",
+		Long: `Produce makes bundles with the server by homomorphic encryption until N of them
+are ready in both stores. Each inference spends one. A run that is interrupted
+loses the group it was making and nothing else: run it again.`,
+		Example: "  pascaline produce --key client.key --server-key server.key.pub --bundles 64",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if bundles < 1 {
+				return fmt.Errorf("--bundles is %d; ask for at least 1", bundles)
+			}
+			c, err := client.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			progress, finish := productionProgress(c.met.Ready, bundles)
+			p, err := c.Produce(cmd.Context(), bundles, progress)
+			finish()
+			if err != nil {
+				return err
+			}
+			r := newProductionReport(p)
+			if asJSON {
+				return printJSON(r)
+			}
+			printProduction(r)
+			return nil
+		},
+	}
+	client.add(cmd)
+	cmd.Flags().IntVar(&bundles, "bundles", 64, "how many bundles to have ready in the end")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	return cmd
+}
+
+// productionProgress shows a bar on a terminal, and nothing elsewhere. The bar
+// counts thousandths of a bundle, because a group of many is made at once.
+func productionProgress(ready, target int) (progress func(float64), finish func()) {
+	if !term.IsTerminal(int(os.Stderr.Fd())) || ready >= target {
+		return nil, func() {}
+	}
+	began := time.Now()
+	bar := progressbar.NewOptions64(int64(1000*(target-ready)),
+		progressbar.OptionSetWriter(os.Stderr),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionClearOnFinish(),
+	)
+	return func(now float64) {
+		made := now - float64(ready)
+		rate := made / time.Since(began).Seconds()
+		bar.Describe(fmt.Sprintf("bundles %d of %d, %.1f/s", int(now), target, rate))
+		bar.Set64(int64(1000 * made))
+	}, func() { bar.Finish() }
+}
+
+func printProduction(r productionReport) {
+	if r.Made == 0 {
+		fmt.Printf("%d bundles are ready already; nothing to do\n", r.Ready)
+		return
+	}
+	fmt.Printf("%d bundles ready; %d made in %.1f s (%.1f per second)\n", r.Ready, r.Made, r.Seconds, float64(r.Made)/r.Seconds)
+	fmt.Printf("each took %.0f ms of CPU (client %.0f, server %.0f) and %.2f MB (%.2f sent, %.2f received)\n",
+		r.ClientCPU+r.ServerCPU, r.ClientCPU, r.ServerCPU, r.SentMB+r.ReceivedMB, r.SentMB, r.ReceivedMB)
+}

@@ -1,0 +1,66 @@
+// Package plantest has a small network for the tests of the protocol.
+package plantest
+
+import (
+	"math/rand/v2"
+
+	"pascaline/model"
+	"pascaline/ring"
+)
+
+// Network returns a small plan with everything the protocol knows, and random
+// weights for it: two branches, a sum of windows, activations of several
+// degrees, two of them in one round.
+//
+//	input ─ conv ─ act ─┬─ conv ─ act ─┬─ add ─ pool ─ act ─ reshape ─ linear
+//	                    ├─ conv ─ act ─┘
+//	                    └──────────────┘ (shifted)
+func Network(r *rand.Rand) (*model.Plan, *model.Weights) {
+	const fa, fw = 9, 8
+	conv := func(c, k int) ring.ConvShape {
+		return ring.ConvShape{H: 6, W: 6, C: c, K: k, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
+	}
+	act := func(alpha ...int64) *model.Activation {
+		return &model.Activation{Alpha: alpha, Q: 10, Fa: fa, Fw: fw, M: 21, MaskBits: 62 - fw}
+	}
+	wide := model.Shape{H: 6, W: 6, C: 3}
+	pool := ring.ConvShape{H: 6, W: 6, C: 3, K: 3, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	p := &model.Plan{Name: "test", Sigma: 40, Nodes: []model.Node{
+		{Name: "input", Op: model.OpInput, Shape: model.Shape{H: 6, W: 6, C: 2}, Frac: fa},
+		{Name: "conv1", Op: model.OpLinear, Inputs: []int{0}, Shape: wide, Frac: fa + fw, Linear: conv(2, 3)},
+		{Name: "act1", Op: model.OpPolynomial, Inputs: []int{1}, Shape: wide, Frac: fa, Act: act(322, 512, 160, 0, -3)},
+		{Name: "conv2", Op: model.OpLinear, Inputs: []int{2}, Shape: wide, Frac: fa + fw, Linear: conv(3, 3)},
+		{Name: "act2", Op: model.OpPolynomial, Inputs: []int{3}, Shape: wide, Frac: fa, Act: act(100, 512, 256)},
+		{Name: "conv3", Op: model.OpLinear, Inputs: []int{2}, Shape: wide, Frac: fa + fw, Linear: conv(3, 3)},
+		{Name: "act3", Op: model.OpPolynomial, Inputs: []int{5}, Shape: wide, Frac: fa, Act: act(0, 512, 100, -30)},
+		{Name: "add", Op: model.OpAdd, Inputs: []int{4, 6, 2}, Shape: wide, Frac: fa + fw, Shifts: []uint{fw, fw, fw}},
+		{Name: "pool", Op: model.OpPool, Inputs: []int{7}, Shape: model.Shape{H: 3, W: 3, C: 3}, Frac: fa + fw, Pool: pool},
+		{Name: "act4", Op: model.OpPolynomial, Inputs: []int{8}, Shape: model.Shape{H: 3, W: 3, C: 3}, Frac: fa, Act: act(322, 512, 160, 0, -3)},
+		{Name: "flat", Op: model.OpReshape, Inputs: []int{9}, Shape: model.Shape{H: 1, W: 1, C: 27}, Frac: fa},
+		{Name: "linear", Op: model.OpLinear, Inputs: []int{10}, Shape: model.Shape{H: 1, W: 1, C: 5}, Frac: fa + fw, Linear: ring.LinearShape(27, 5)},
+	}}
+	w := &model.Weights{}
+	for _, n := range p.Nodes {
+		if n.Op != model.OpLinear {
+			continue
+		}
+		l := model.LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.Linear.K)}
+		for i := range l.W {
+			l.W[i] = int16(r.IntN(121) - 60)
+		}
+		for i := range l.Bias {
+			l.Bias[i] = uint64(int64(r.IntN(1<<16) - 1<<15))
+		}
+		w.Layers = append(w.Layers, l)
+	}
+	return p, w
+}
+
+// Input returns n random integers below 2^bits in magnitude.
+func Input(r *rand.Rand, n, bits int) []uint64 {
+	x := make([]uint64, n)
+	for i := range x {
+		x[i] = uint64(r.Int64N(2<<bits) - 1<<bits)
+	}
+	return x
+}

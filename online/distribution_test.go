@@ -1,0 +1,115 @@
+package online
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"pascaline/internal/plantest"
+	"pascaline/ring"
+)
+
+// histogram counts the values of one byte position over many elements.
+type histogram struct {
+	counts [256]int
+	n      int
+}
+
+func (h *histogram) add(b byte) { h.counts[b]++; h.n++ }
+
+// uniform is a chi-square test with 255 degrees of freedom: a uniform byte
+// exceeds 400 with probability 1e-8, a byte with a missing mask by far.
+func (h *histogram) uniform() (chi2 float64, ok bool) {
+	expected := float64(h.n) / 256
+	for _, c := range h.counts {
+		d := float64(c) - expected
+		chi2 += d * d / expected
+	}
+	return chi2, chi2 < 400
+}
+
+// tallies has a histogram for each byte of a 64-bit word.
+type tallies [8]histogram
+
+func (t *tallies) add(words []uint64) {
+	for _, v := range words {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], v)
+		for i := range b {
+			t[i].add(b[i])
+		}
+	}
+}
+
+func (t *tallies) addMessage(msg []byte) {
+	words := make([]uint64, len(msg)/8)
+	takeVector(words, msg)
+	t.add(words)
+}
+
+// check requires the bytes below limit to be uniform.
+func (t *tallies) check(tt *testing.T, what string, limit int) {
+	tt.Helper()
+	for i := range limit {
+		if chi2, ok := t[i].uniform(); !ok {
+			tt.Errorf("%s: byte %d is not uniform (chi-square %.0f over %d values)", what, i, chi2, t[i].n)
+		}
+	}
+}
+
+// The same input over and over, so that whatever varies is a mask.
+func TestEverythingSentIsMasked(t *testing.T) {
+	r := rand.New(rand.NewPCG(21, 22))
+	p, w := plantest.Network(r)
+	x := plantest.Input(r, p.Nodes[0].Shape.Len(), 9)
+	var masked, sums, output, openedByServer, openedByClient tallies
+	for range 60 {
+		s, c, b0, b1 := pairUp(t, p, w, 1)
+		_, toServer, toClient := exchange(t, s, c, [][]uint64{x})
+		for _, m := range toServer {
+			masked.addMessage(m)
+		}
+		for _, m := range toClient[:len(toClient)-1] {
+			sums.addMessage(m)
+		}
+		output.addMessage(toClient[len(toClient)-1])
+
+		// What each party makes of the first opening by taking its own mask
+		// away: y + off plus the other's, uniform below 2^62.
+		z0 := make([]uint64, p.Nodes[1].Shape.Len())
+		takeVector(z0, toClient[0])
+		opened := make([]uint64, len(z0))
+		ring.Add(opened, z0, b1[0].Opening[0])
+		left := make([]uint64, len(z0))
+		ring.Sub(left, opened, b0[0].OpeningMask(0, b0[0].Powers(0).Rho()))
+		openedByServer.add(left)
+		ring.Sub(left, opened, b1[0].OpeningMask(0, b1[0].Powers(0).Rho()))
+		openedByClient.add(left)
+	}
+	masked.check(t, "p_C − r, client to server", 8)
+	sums.check(t, "z_S, server to client", 8)
+	output.check(t, "y_S of the output", 8)
+	openedByServer.check(t, "C less the server's own mask", 7)
+	openedByClient.check(t, "C less the client's own mask", 7)
+}
+
+// The test above must be able to fail: an activation without its mask r, which
+// is what the server would hold if the client forgot it, is far from uniform.
+func TestAForgottenMaskIsNoticed(t *testing.T) {
+	r := rand.New(rand.NewPCG(23, 24))
+	p, w := plantest.Network(r)
+	x := plantest.Input(r, p.Nodes[0].Shape.Len(), 9)
+	var bare tallies
+	for range 60 {
+		s, c, _, b1 := pairUp(t, p, w, 1)
+		exchange(t, s, c, [][]uint64{x})
+		activation := make([]uint64, p.Nodes[2].Shape.Len())
+		ring.Add(activation, s.inferences[0].shares[2], b1[0].ActivationMask(0))
+		bare.add(activation)
+	}
+	for i := range bare {
+		if _, ok := bare[i].uniform(); ok {
+			t.Errorf("byte %d of unmasked activations passes for uniform", i)
+		}
+	}
+}
