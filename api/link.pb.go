@@ -131,8 +131,10 @@ func (Kind) EnumDescriptor() ([]byte, []int) {
 
 // Frame carries a message or a piece of one. The first frame of a message
 // announces its kind and size; the others of the same message repeat the kind
-// and leave size zero. The pieces of a message add up to exactly its size, and
-// messages do not interleave.
+// and leave size zero. Every frame but the last of a message carries 256 KiB,
+// the last the rest, which is at least one byte unless the message is empty; the
+// pieces add up to exactly the size, and messages do not interleave. The fields
+// come in the order of their numbers, each at most once.
 type Frame struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=pascaline.Kind" json:"kind,omitempty"`
