@@ -3,9 +3,9 @@ package model
 import (
 	"fmt"
 	"math"
-	"math/big"
 
 	"pascaline/correlation"
+	"pascaline/ring"
 )
 
 // Limits of a plan. They bound memory before it is taken and keep every product
@@ -67,54 +67,49 @@ func (p *Plan) Distance() float64 {
 // activation wrongly: by more than one unit.
 //
 // Shares p_S uniform and p_C = v − p_S mod 2^128 of an integer |v| < 2^127 are
-// shifted right by s bits one by one, and 64 bits are kept. Read as integers in
-// [−2^127, 2^127) they add up to v or to v ± 2^128, the latter for |v| of the
-// 2^128 values of p_S, with probability below |v| / 2^127. After the shift the
-// difference is 2^(128−s), which is zero mod 2^64 where s ≤ 64: then nothing can
-// go wrong, however large v is. Where s > 64 the single values' probabilities
-// add up.
+// shifted right by s bits one by one, and 64 bits are kept. As integers, p_S and
+// −p_C differ by v, or by v ± 2^128 for |v| of the 2^128 values of p_S. After the
+// shift that difference is 2^(128−s), which is zero mod 2^64 where s ≤ 64: then
+// nothing can go wrong, however large v is. Where s > 64 the single values'
+// probabilities, |v| / 2^128, add up.
 func (p *Plan) TruncationError() float64 {
 	sum := 0.0
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		if n.Act != nil && n.Act.truncationShift(n.Frac) > 64 {
-			sum += float64(n.Shape.Len()) * math.Ldexp(1, n.Act.magnitude()-127)
+		if n.Act == nil {
+			continue
+		}
+		if poly, err := n.Act.pascal(n.Frac); err == nil && poly.Shift() > 64 {
+			sum += float64(n.Shape.Len()) * math.Ldexp(1, poly.Magnitude(n.Act.largestArgument())-128)
 		}
 	}
 	return sum
 }
 
-// truncates reports whether one activation is truncated to frac fractional bits
-// with an error rarer than 2^−truncationSigma.
+// truncates reports what keeps the activation from being truncated to frac
+// fractional bits with an error rarer than 2^−truncationSigma.
 func (a *Activation) truncates(frac uint) error {
-	s := a.truncationShift(frac)
-	if s < 1 || s > 127 {
-		return fmt.Errorf("its value is truncated by %d bits; it must be from 1 to 127", s)
+	poly, err := a.pascal(frac)
+	if err != nil {
+		return err
 	}
-	if m := a.magnitude(); s > 64 && m > 127-truncationSigma {
+	if poly.Shift() < 1 {
+		return fmt.Errorf("its value has %d fractional bits and is not truncated at all", frac)
+	}
+	if m := poly.Magnitude(a.largestArgument()); poly.Shift() > 64 && m > 128-truncationSigma {
 		return fmt.Errorf("its value has up to %d bits and is truncated by %d; beyond 64, an error rarer than 2^-%d allows values of %d bits",
-			m, s, truncationSigma, 127-truncationSigma)
+			m, poly.Shift(), truncationSigma, 128-truncationSigma)
 	}
 	return nil
 }
 
-// truncationShift returns how far the 128-bit value of the polynomial is
-// shifted to leave frac fractional bits: Fa·d + Q − frac.
-func (a *Activation) truncationShift(frac uint) int {
-	return int(a.Fa)*a.Degree() + int(a.Q) - int(frac)
+// pascal prepares the polynomial for results of frac fractional bits.
+func (a *Activation) pascal(frac uint) (*ring.Pascal, error) {
+	return ring.NewPascal(a.Alpha, a.Q, a.Fa, frac)
 }
 
-// magnitude returns the number of bits of the largest |v|, v = P(t)·2^(Fa·d+Q),
-// for |t| up to 2^(M−Fw) units of 2^−Fa: |v| ≤ Σ |α_k|·2^(Fa(d−k))·2^((M−Fw)k).
-func (a *Activation) magnitude() int {
-	d := a.Degree()
-	sum := new(big.Int)
-	for k, alpha := range a.Alpha {
-		term := new(big.Int).Abs(big.NewInt(alpha))
-		sum.Add(sum, term.Lsh(term, a.Fa*uint(d-k)+(a.M-a.Fw)*uint(k)))
-	}
-	return sum.BitLen()
-}
+// largestArgument bounds |t| in the calibrated range, in units of 2^−Fa.
+func (a *Activation) largestArgument() uint64 { return 1 << (a.M - a.Fw) }
 
 // Degrees that the online phase evaluates.
 const (

@@ -1,0 +1,309 @@
+package model
+
+import (
+	"fmt"
+	"math"
+)
+
+// Limits of the scales that a compilation chooses.
+const (
+	// Below minBits fractional bits a tensor or a layer's weights are noise.
+	minBits = 4
+	// Beyond these nothing is gained: floats have no more.
+	maxActivationBits = 24
+	maxWeightBits     = 24
+	// outputBits is the fractional bits that outputs are given where there is
+	// room: they are opened to the client alone and need not hide.
+	outputBits = 26
+	// outputRoom bounds outputs and whatever else is never opened: |v| < 2^60,
+	// well inside the ring.
+	outputRoom = 60
+	// An opening drops as few bits as it may, for it adds an error of up to one
+	// unit of what it keeps; below 6 dropped bits the masks (62 bits with these)
+	// begin to cost generation larger ciphertexts.
+	minDropped, maxDropped = 2, 6
+	// The argument of a polynomial keeps guardBits more than its result, so
+	// that the opening's error is small beside that of truncating the result,
+	// but need not have more than enoughBits.
+	guardBits, enoughBits = 2, 12
+)
+
+// scaling chooses the fractional bits of every node. A polynomial's input must
+// stay below 2^(62−σ) units, which leaves it a fixed number of fractional bits;
+// these are shared out among the activation tensor and the weights on every
+// path that leads to it. Scales add up along linear layers; nothing is
+// truncated between two polynomials.
+type scaling struct {
+	g    *Graph
+	opts *Options
+	*stats
+
+	users  [][]int
+	room   []int         // the most fractional bits that a node may have
+	sink   []int         // the node whose range set room
+	weight []int         // fractional bits of a linear node's weights
+	frac   []int         // fractional bits of a node
+	act    []*Activation // of a polynomial node
+}
+
+func newScaling(g *Graph, st *stats, opts *Options) *scaling {
+	n := len(g.Nodes)
+	s := &scaling{
+		g: g, opts: opts, stats: st,
+		users: make([][]int, n), room: make([]int, n), sink: make([]int, n),
+		weight: make([]int, n), frac: make([]int, n), act: make([]*Activation, n),
+	}
+	for i := range g.Nodes {
+		for _, j := range g.Nodes[i].Inputs {
+			s.users[j] = append(s.users[j], i)
+		}
+	}
+	return s
+}
+
+// choose sets everything: backwards the room of each node and the share of it
+// that each linear layer's weights take, then forwards the scales that result,
+// where weights take up what their input left.
+func (s *scaling) choose() error {
+	chain, masked := s.chains()
+	for i := len(s.g.Nodes) - 1; i >= 0; i-- {
+		s.setRoom(i)
+		if s.g.Nodes[i].Op == OpLinear {
+			s.weight[i] = s.weightShare(i, chain[i], masked[i])
+		}
+	}
+	for i := range s.g.Nodes {
+		if err := s.setFrac(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chains returns for each node the number of linear layers on the longest path
+// to it, itself included, from the last polynomial or the input, and whether
+// there is a polynomial before it.
+func (s *scaling) chains() (chain []int, masked []bool) {
+	chain, masked = make([]int, len(s.g.Nodes)), make([]bool, len(s.g.Nodes))
+	for i := range s.g.Nodes {
+		n := &s.g.Nodes[i]
+		for _, j := range n.Inputs {
+			if s.g.Nodes[j].Op != OpPolynomial {
+				chain[i] = max(chain[i], chain[j])
+			}
+			masked[i] = masked[i] || masked[j]
+		}
+		masked[i] = masked[i] || n.Op == OpPolynomial
+		if n.Op == OpLinear {
+			chain[i]++
+		}
+	}
+	return chain, masked
+}
+
+// bitsBelow returns the most fractional bits with which a value of node i, the
+// margin included, stays below 2^limit units.
+func (s *scaling) bitsBelow(i, limit int) int {
+	if s.max[i] == 0 {
+		return maxActivationBits
+	}
+	return limit - int(math.Floor(math.Log2(s.opts.Margin*s.max[i]))) - 1
+}
+
+// setRoom sets the room of node i, after that of its users and their weights.
+func (s *scaling) setRoom(i int) {
+	s.room[i], s.sink[i] = s.bitsBelow(i, outputRoom), i
+	limit := func(bits, sink int) {
+		if bits < s.room[i] {
+			s.room[i], s.sink[i] = bits, sink
+		}
+	}
+	if len(s.users[i]) == 0 {
+		limit(outputBits, i)
+	}
+	for _, u := range s.users[i] {
+		switch n := &s.g.Nodes[u]; n.Op {
+		case OpPolynomial:
+			limit(s.bitsBelow(i, openedBits-int(s.opts.Sigma)), u)
+		case OpLinear:
+			limit(s.room[u]-s.weight[u], s.sink[u])
+		case OpPool:
+			limit(s.room[u]-divisorBits(n), s.sink[u])
+		default:
+			limit(s.room[u], s.sink[u])
+		}
+	}
+}
+
+// divisorBits returns log2 of a pool's divisor, which is a power of two.
+func divisorBits(n *GraphNode) int {
+	_, exp := math.Frexp(n.Divisor)
+	return exp - 1
+}
+
+// weightShare returns the fractional bits for the weights of linear node i, the
+// last of chain linear layers in a row: their share of the node's room, shifted
+// towards where rounding does more harm to the output. A weight is off by a
+// twelfth of a unit squared, times the variance of what it multiplies (the bias
+// makes up for the mean); an element of the network's input by a twelfth; an
+// activation, truncated as two shares (masked), by a sixth, at random.
+func (s *scaling) weightShare(i, chain int, masked bool) int {
+	n := &s.g.Nodes[i]
+	limit := weightLimit(n)
+	if s.opts.WeightBits != 0 {
+		return min(int(s.opts.WeightBits), limit)
+	}
+	fromInput, fromWeights := 0.0, s.meanSq[n.Inputs[0]]*float64(len(s.patch[i]))
+	for _, w := range n.W {
+		fromInput += float64(w) * float64(w)
+	}
+	fromInput /= float64(n.Linear.K)
+	if masked {
+		fromInput *= 2 * randomWeight
+	}
+	for _, mean := range s.patch[i] {
+		fromWeights -= mean * mean
+	}
+	share := float64(s.room[i]) / float64(chain+1)
+	if fromInput > 0 && fromWeights > 0 {
+		share += math.Log2(fromWeights/fromInput) / 4
+	}
+	return max(minBits, min(int(math.Round(share)), limit))
+}
+
+// randomWeight is how much more the rounding of activations counts than that of
+// weights. The latter is part of the model and moves outputs alike in every
+// evaluation; the former is random, and what a private inference differs by
+// from the model and from the next one of the same input.
+const randomWeight = 128
+
+// weightLimit returns the most fractional bits that keep weights below 2^15.
+func weightLimit(n *GraphNode) int {
+	largest := 0.0
+	for _, w := range n.W {
+		largest = math.Max(largest, math.Abs(float64(w)))
+	}
+	if largest == 0 {
+		return maxWeightBits
+	}
+	limit := maxWeightBits
+	for limit > -maxFrac && math.Round(math.Ldexp(largest, limit)) > maxWeight {
+		limit--
+	}
+	return limit
+}
+
+// setFrac sets the scale of node i, after those of its inputs.
+func (s *scaling) setFrac(i int) error {
+	n := &s.g.Nodes[i]
+	switch n.Op {
+	case OpInput:
+		return s.setSource(i)
+	case OpPolynomial:
+		if err := s.setActivation(i); err != nil {
+			return err
+		}
+		return s.setSource(i)
+	case OpLinear:
+		in := s.frac[n.Inputs[0]]
+		limit := min(weightLimit(n), maxWeightBits)
+		if s.opts.WeightBits == 0 {
+			s.weight[i] = min(limit, s.room[i]-in)
+		}
+		if s.weight[i] < minBits && limit < minBits {
+			return fmt.Errorf("layer %q: its largest weight leaves %d fractional bits in 16, and at least %d are needed; "+
+				"scale the weights down (fold the factor into the next layer)", n.Name, limit, minBits)
+		}
+		if s.opts.WeightBits != 0 && int(s.opts.WeightBits) > limit {
+			return fmt.Errorf("layer %q: weights with %d fractional bits do not fit in 16 bits; at most %d do", n.Name, s.opts.WeightBits, limit)
+		}
+		if s.weight[i] < minBits {
+			return s.refuse(i)
+		}
+		s.frac[i] = in + s.weight[i]
+	case OpPool:
+		s.frac[i] = s.frac[n.Inputs[0]] + divisorBits(n)
+	default:
+		for _, j := range n.Inputs {
+			s.frac[i] = max(s.frac[i], s.frac[j])
+		}
+	}
+	if s.frac[i] > s.room[i] || s.frac[i] < 0 {
+		return s.refuse(i)
+	}
+	return nil
+}
+
+// setSource sets the scale of a tensor that can have any: the input, or the
+// output of a polynomial.
+func (s *scaling) setSource(i int) error {
+	s.frac[i] = min(s.room[i], maxActivationBits)
+	if a := s.act[i]; a != nil {
+		s.frac[i] = min(s.frac[i], fullFrac(a)-1)
+	}
+	if b := int(s.opts.ActivationBits); b != 0 {
+		if b > s.frac[i] {
+			return s.refuse(i)
+		}
+		s.frac[i] = b
+	}
+	if s.frac[i] < minBits {
+		return s.refuse(i)
+	}
+	return nil
+}
+
+// fullFrac returns the number of fractional bits of an activation's value before
+// it is truncated.
+func fullFrac(a *Activation) int { return int(a.Fa)*a.Degree() + int(a.Q) }
+
+// setActivation sets the arithmetic of polynomial node i.
+func (s *scaling) setActivation(i int) error {
+	n := &s.g.Nodes[i]
+	in := n.Inputs[0]
+	frac, bound := s.frac[in], s.opts.Margin*s.max[in]
+	alpha, q, err := coefficients(n.Coeffs, bound)
+	if err != nil {
+		return fmt.Errorf("layer %q: %w", n.Name, err)
+	}
+	a := &Activation{Alpha: alpha, Q: q, M: 1}
+	for math.Ldexp(bound, frac) >= math.Ldexp(1, int(a.M)) {
+		a.M++
+	}
+	out := min(s.room[i], maxActivationBits)
+	if b := int(s.opts.ActivationBits); b != 0 {
+		out = min(out, b)
+	}
+	dropped := max(minDropped, min(frac-min(out+guardBits, enoughBits), maxDropped))
+	for ; dropped <= frac-minBits; dropped++ {
+		a.Fw, a.Fa, a.MaskBits = uint(dropped), uint(frac-dropped), maskBits(uint(dropped))
+		a.M = max(a.M, a.Fw)
+		f := uint(min(out, fullFrac(a)-1))
+		if a.truncates(f) == nil {
+			s.act[i] = a
+			return nil
+		}
+	}
+	if frac-minBits < minDropped {
+		return s.refuse(in)
+	}
+	return fmt.Errorf("layer %q: a polynomial of degree %d on inputs up to %.3g (%.3g with the margin) does not fit in 128 bits; "+
+		"use a lower degree, or train with a range penalty (PILLAR) so that its inputs stay small",
+		n.Name, a.Degree(), s.max[in], bound)
+}
+
+// refuse returns the error of a network that cannot meet the budget at node i:
+// it names the layer whose range leaves too few bits.
+func (s *scaling) refuse(i int) error {
+	sink := &s.g.Nodes[s.sink[i]]
+	if sink.Op != OpPolynomial {
+		return fmt.Errorf("layer %q: the scales of the linear layers before it add up to more than %d bits for values up to %.3g; "+
+			"put fewer linear layers in a row, or merge them", sink.Name, outputRoom, s.max[s.sink[i]])
+	}
+	in := sink.Inputs[0]
+	return fmt.Errorf("layer %q: the input of its polynomial, from %q, reaches %.4g in calibration (%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
+		"the %d fractional bits that this leaves are too few for the activations and weights before it; "+
+		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, or lower the margin or σ",
+		sink.Name, s.g.Nodes[in].Name, s.max[in], s.opts.Margin*s.max[in], s.opts.Margin,
+		openedBits-int(s.opts.Sigma), s.opts.Sigma, max(0, s.bitsBelow(in, openedBits-int(s.opts.Sigma))))
+}

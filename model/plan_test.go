@@ -1,0 +1,204 @@
+package model
+
+import (
+	"encoding/hex"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"pascaline/ring"
+)
+
+// sampleModel is a residual network with every operation, and random weights:
+// 4×4×2 input, conv to 4×4×3, polynomial, conv, added to the polynomial, pool to
+// 2×2×3, polynomial, reshape, linear to 5.
+func sampleModel(t testing.TB) *Model {
+	t.Helper()
+	conv := ring.ConvShape{H: 4, W: 4, C: 2, K: 3, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
+	conv2 := conv
+	conv2.C = 3
+	pool := ring.ConvShape{H: 4, W: 4, C: 3, K: 3, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	act := func() *Activation {
+		return &Activation{Alpha: []int64{322, 512, 160, 0, -3}, Q: 10, Fa: 12, Fw: 6, M: 22, MaskBits: 56}
+	}
+	p := &Plan{Name: "sample", Sigma: 40, Labels: []string{"a", "b", "c", "d", "ö"}, Nodes: []Node{
+		{Name: "input", Op: OpInput, Shape: Shape{4, 4, 2}, Frac: 9},
+		{Name: "conv1", Op: OpLinear, Inputs: []int{0}, Shape: Shape{4, 4, 3}, Frac: 18, Linear: conv},
+		{Name: "act1", Op: OpPolynomial, Inputs: []int{1}, Shape: Shape{4, 4, 3}, Frac: 8, Act: act()},
+		{Name: "conv2", Op: OpLinear, Inputs: []int{2}, Shape: Shape{4, 4, 3}, Frac: 16, Linear: conv2},
+		{Name: "add", Op: OpAdd, Inputs: []int{3, 2}, Shape: Shape{4, 4, 3}, Frac: 16, Shifts: []uint{0, 8}},
+		{Name: "pool", Op: OpPool, Inputs: []int{4}, Shape: Shape{2, 2, 3}, Frac: 18, Pool: pool},
+		{Name: "act2", Op: OpPolynomial, Inputs: []int{5}, Shape: Shape{2, 2, 3}, Frac: 12, Act: act()},
+		{Name: "flatten", Op: OpReshape, Inputs: []int{6}, Shape: Shape{1, 1, 12}, Frac: 12},
+		{Name: "fc", Op: OpLinear, Inputs: []int{7}, Shape: Shape{1, 1, 5}, Frac: 24, Linear: ring.LinearShape(12, 5)},
+	}}
+	m, err := NewModel(p, randomWeights(p, rand.New(rand.NewPCG(1, 2))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func randomWeights(p *Plan, r *rand.Rand) *Weights {
+	w := new(Weights)
+	for _, n := range p.Nodes {
+		if n.Op != OpLinear {
+			continue
+		}
+		l := LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.Linear.K)}
+		for i := range l.W {
+			l.W[i] = int16(r.IntN(201) - 100)
+		}
+		for i := range l.Bias {
+			l.Bias[i] = uint64(r.Int64N(2001) - 1000)
+		}
+		w.Layers = append(w.Layers, l)
+	}
+	return w
+}
+
+// planHash pins the encoding: a plan keeps its hash for ever.
+const planHash = "02e54b41d7bc5cfb7cf956b18090c317e94348ff25b4e3007a9c45d255c4361a"
+
+func TestAPlansHashNeverChanges(t *testing.T) {
+	p := sampleModel(t).Plan
+	p.Weights = [32]byte{1, 2, 3}
+	if h := p.Hash(); hex.EncodeToString(h[:]) != planHash {
+		t.Errorf("hash %x, want %s: the encoding of plans has changed, and every compiled model with it", h, planHash)
+	}
+}
+
+func TestAPlanReadBackHasTheSameHash(t *testing.T) {
+	p := sampleModel(t).Plan
+	q, err := decodePlan(p.encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Hash() != q.Hash() {
+		t.Error("the hash changed")
+	}
+	if p.Bundle().Validate() != nil || q.Bundle().Plan != p.Hash() {
+		t.Error("the bundle's spec is not that of the plan")
+	}
+}
+
+func TestEveryChangeOfAPlanChangesItsHash(t *testing.T) {
+	seen := map[[32]byte]string{sampleModel(t).Plan.Hash(): "nothing"}
+	for name, change := range map[string]func(*Plan){
+		"name":    func(p *Plan) { p.Name = "other" },
+		"sigma":   func(p *Plan) { p.Sigma = 39 },
+		"label":   func(p *Plan) { p.Labels[0] = "z" },
+		"weights": func(p *Plan) { p.Weights[31]++ },
+		"frac":    func(p *Plan) { p.Nodes[8].Frac++ },
+		"alpha":   func(p *Plan) { p.Nodes[2].Act.Alpha[3] = 1 },
+		"node":    func(p *Plan) { p.Nodes[2].Name = "act" },
+		"inputs":  func(p *Plan) { p.Nodes[4].Inputs = []int{2, 3} },
+		"m":       func(p *Plan) { p.Nodes[2].Act.M = 21 },
+		"padding": func(p *Plan) { p.Nodes[1].Linear.PadTop, p.Nodes[1].Linear.PadBottom = 2, 0 },
+	} {
+		m := sampleModel(t)
+		copy(m.Plan.Weights[:], make([]byte, 32))
+		change(m.Plan)
+		h := m.Plan.Hash()
+		if other, ok := seen[h]; ok {
+			t.Errorf("changing the %s gives the hash of changing the %s", name, other)
+		}
+		seen[h] = name
+	}
+}
+
+// hostile are changes that make the sample plan none, and a word of the error.
+var hostile = map[string]struct {
+	change func(*Plan)
+	want   string
+}{
+	"no nodes":                {func(p *Plan) { p.Nodes = nil }, "nodes"},
+	"sigma of nothing":        {func(p *Plan) { p.Sigma = 0 }, "σ"},
+	"sigma of everything":     {func(p *Plan) { p.Sigma = 64 }, "σ"},
+	"control characters":      {func(p *Plan) { p.Nodes[1].Name = "\x1b[2J" }, "unprintable"},
+	"a name without end":      {func(p *Plan) { p.Name = strings.Repeat("x", 1<<16) }, "bytes long"},
+	"a label that is no text": {func(p *Plan) { p.Labels[1] = "\xff" }, "UTF-8"},
+	"labels missing":          {func(p *Plan) { p.Labels = p.Labels[:3] }, "labels"},
+	"unknown operation":       {func(p *Plan) { p.Nodes[3].Op = 77 }, "operation"},
+	"two inputs":              {func(p *Plan) { p.Nodes[1] = p.Nodes[0] }, "input"},
+	"no input":                {func(p *Plan) { p.Nodes[0].Op = OpReshape }, "input"},
+	"a cycle":                 {func(p *Plan) { p.Nodes[3].Inputs = []int{4} }, "before"},
+	"itself":                  {func(p *Plan) { p.Nodes[3].Inputs = []int{3} }, "before"},
+	"negative node":           {func(p *Plan) { p.Nodes[3].Inputs = []int{-1} }, "before"},
+	"no inputs":               {func(p *Plan) { p.Nodes[3].Inputs = nil }, "inputs"},
+	"a dead node":             {func(p *Plan) { p.Nodes[4].Inputs = []int{2, 2}; p.Nodes[4].Shifts = []uint{8, 8} }, "nothing uses"},
+	"negative shape":          {func(p *Plan) { p.Nodes[0].Shape.H = -4 }, "dimension"},
+	"huge shape":              {func(p *Plan) { p.Nodes[0].Shape = Shape{1 << 20, 1 << 20, 1 << 20} }, "elements"},
+	"another input shape":     {func(p *Plan) { p.Nodes[0].Shape = Shape{4, 2, 4} }, "takes"},
+	"another output shape":    {func(p *Plan) { p.Nodes[1].Shape = Shape{4, 3, 4} }, "yields"},
+	"stride zero":             {func(p *Plan) { p.Nodes[1].Linear.StrideW = 0 }, "stride"},
+	"pool across channels":    {func(p *Plan) { p.Nodes[5].Pool.K = 2 }, "channels"},
+	"a stray window":          {func(p *Plan) { p.Nodes[4].Pool = p.Nodes[5].Pool }, "parameters"},
+	"a stray activation":      {func(p *Plan) { p.Nodes[4].Act = p.Nodes[2].Act }, "parameters"},
+	"no activation":           {func(p *Plan) { p.Nodes[2].Act = nil }, "parameters"},
+	"fraction beyond all":     {func(p *Plan) { p.Nodes[8].Frac = 61 }, "fractional"},
+	"linear loses bits":       {func(p *Plan) { p.Nodes[1].Frac = 8 }, "fewer"},
+	"reshape of other size":   {func(p *Plan) { p.Nodes[7].Shape.C = 11 }, "reshapes"},
+	"reshape of other scale":  {func(p *Plan) { p.Nodes[7].Frac = 13 }, "reshapes"},
+	"shift missing":           {func(p *Plan) { p.Nodes[4].Shifts = []uint{0} }, "shifts"},
+	"wrong shift":             {func(p *Plan) { p.Nodes[4].Shifts = []uint{0, 7} }, "shifts"},
+	"shift that wraps":        {func(p *Plan) { p.Nodes[4].Shifts = []uint{0, math.MaxUint - 7} }, "shifts"},
+	"degree one":              {func(p *Plan) { p.Nodes[2].Act.Alpha = []int64{1, 1} }, "degree"},
+	"no coefficients":         {func(p *Plan) { p.Nodes[2].Act.Alpha = nil }, "degree"},
+	"degree nine":             {func(p *Plan) { p.Nodes[2].Act.Alpha = make([]int64, 10) }, "degree"},
+	"leading zero":            {func(p *Plan) { p.Nodes[2].Act.Alpha[4] = 0 }, "leading"},
+	"too few hiding bits":     {func(p *Plan) { p.Nodes[2].Act.M = 23 }, "σ"},
+	"hiding bits below zero":  {func(p *Plan) { p.Nodes[2].Act.M = 1 << 40 }, "σ"},
+	"nothing dropped":         {func(p *Plan) { p.Nodes[2].Act.Fw, p.Nodes[2].Act.Fa, p.Nodes[2].Act.MaskBits = 0, 18, 62 }, "drops"},
+	"more dropped than there": {func(p *Plan) { p.Nodes[2].Act.M = 5 }, "drops"},
+	"other masks":             {func(p *Plan) { p.Nodes[2].Act.MaskBits = 10 }, "masks"},
+	"other argument":          {func(p *Plan) { p.Nodes[2].Act.Fa = 11 }, "fractional"},
+	"coefficients beyond all": {func(p *Plan) { p.Nodes[2].Act.Q = 200 }, "coefficients"},
+	"nothing to truncate":     {func(p *Plan) { p.Nodes[6].Frac, p.Nodes[7].Frac = 58, 58 }, "truncated"},
+	"values beyond 128 bits": {func(p *Plan) {
+		p.Nodes[2].Act.Alpha = []int64{1, 0, 0, 0, 0, 0, 0, 0, math.MinInt64}
+	}, "bits"},
+}
+
+func TestNoHostilePlanPasses(t *testing.T) {
+	for name, c := range hostile {
+		p := sampleModel(t).Plan
+		c.change(p)
+		err := p.Validate()
+		if err == nil {
+			t.Errorf("%s: passed", name)
+		} else if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want a word of %q", name, err, c.want)
+		}
+		if q, err := decodePlan(p.encode()); err == nil && q.Validate() != nil {
+			t.Errorf("%s: decoded to an invalid plan", name)
+		}
+	}
+}
+
+func TestAPlanHasOneEncoding(t *testing.T) {
+	b := sampleModel(t).Plan.encode()
+	// An unknown field, and a field written twice.
+	for name, tail := range map[string][]byte{"unknown field": {0x78, 1}, "sigma again": {0x10, 40}} {
+		if _, err := decodePlan(append(append([]byte(nil), b...), tail...)); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func TestHidingAddsUpOverOpenedValues(t *testing.T) {
+	p := sampleModel(t).Plan
+	// 48 + 12 values with 62 − 22 bits each
+	if got, want := p.Distance(), 60*math.Ldexp(1, -40); got != want {
+		t.Errorf("distance %g, want %g", got, want)
+	}
+	if p.TruncationError() != 0 { // 4·12 + 10 − 8 = 50 ≤ 64 bits dropped
+		t.Error("truncation of at most 64 bits can go wrong")
+	}
+	p.Nodes[2].Act.Fa, p.Nodes[2].Act.Fw, p.Nodes[2].Act.MaskBits, p.Nodes[1].Frac = 17, 1, 61, 18
+	// Σ |α_k|·16^k·2^68 < 2^86, and 4·17 + 10 − 8 = 70 bits are dropped.
+	if got, want := p.TruncationError(), 48*math.Ldexp(1, 86-128); got != want {
+		t.Errorf("truncation error %g, want %g", got, want)
+	}
+}
