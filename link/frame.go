@@ -152,16 +152,16 @@ func (a *assembly) add(data mem.BufferSlice) error {
 	}
 	switch {
 	case !a.begun:
-		if err := a.begin(kind, size, chunk); err != nil {
-			return err
-		}
+		err = a.begin(kind, size, chunk)
 	case kind != a.kind:
 		return fmt.Errorf("a piece of %s came within %s, after %d of %d bytes", kindName(kind), kindName(a.kind), a.got, len(a.buf))
 	case size != 0:
 		return fmt.Errorf("%s (%d bytes) was announced within %s, after %d of %d bytes", kindName(kind), size, kindName(a.kind), a.got, len(a.buf))
+	default:
+		err = checkPiece(kind, chunk, uint64(a.got), uint64(len(a.buf)))
 	}
-	if want := min(len(a.buf)-a.got, PieceSize); chunk != want {
-		return fmt.Errorf("a piece of %d bytes of %s came where %d are due, after %d of %d bytes", chunk, kindName(kind), want, a.got, len(a.buf))
+	if err != nil {
+		return err
 	}
 	n, err := io.ReadFull(r, a.buf[a.got:a.got+chunk])
 	a.got += n
@@ -183,10 +183,21 @@ func (a *assembly) begin(kind api.Kind, size uint64, chunk int) error {
 		if d.Max < 0 || size > uint64(d.Max) {
 			return fmt.Errorf("%s of %d bytes was announced; it may have at most %d", kindName(kind), size, max(d.Max, 0))
 		}
+		if err := checkPiece(kind, chunk, 0, size); err != nil {
+			return err
+		}
 		a.begun, a.kind, a.buf = true, kind, make([]byte, size)
 		return nil
 	}
 	return fmt.Errorf("%s (%d bytes) came where %s is due", kindName(kind), size, dueNames(a.due))
+}
+
+// checkPiece reports whether a piece of n bytes may follow got of size bytes.
+func checkPiece(kind api.Kind, n int, got, size uint64) error {
+	if want := min(size-got, PieceSize); uint64(n) != want {
+		return fmt.Errorf("a piece of %d bytes of %s came where %d are due, after %d of %d bytes", n, kindName(kind), want, got, size)
+	}
+	return nil
 }
 
 // readHeader reads a frame up to its chunk, whose length it returns: the rest of
@@ -235,7 +246,7 @@ func kindName(k api.Kind) string {
 	return fmt.Sprintf("unknown kind %d", k)
 }
 
-// dueNames names what is due: "GROUP or PRODUCE_DONE".
+// dueNames names what is due: "HELLO or GROUP".
 func dueNames(due []Due) string {
 	if len(due) == 0 {
 		return "the end"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -19,7 +20,8 @@ import (
 func TestMain(m *testing.M) {
 	before := runtime.NumGoroutine()
 	code := m.Run()
-	if code == 0 && !settled(before) {
+	fuzzing := flag.Lookup("test.fuzz").Value.String() != "" // it keeps workers
+	if code == 0 && !fuzzing && !settled(before) {
 		stacks := make([]byte, 1<<20)
 		os.Stderr.Write(stacks[:runtime.Stack(stacks, true)])
 		os.Stderr.WriteString("\ngoroutines were left behind\n")
