@@ -95,7 +95,7 @@ func (s *BundleSpec) Validate() error {
 		if err := a.Powers.Validate(); err != nil {
 			return fmt.Errorf("activation layer %d: %w", l, err)
 		}
-		if a.Powers.MaskBits+a.LowBits > 62 {
+		if a.LowBits > 62-a.Powers.MaskBits {
 			return fmt.Errorf("activation layer %d: masks of %d + %d bits leave no room in 64", l, a.Powers.MaskBits, a.LowBits)
 		}
 	}

@@ -8,6 +8,10 @@
 // a seed, not bytes; which of the two that is depends on the backend, so either
 // half of every kind may take either form.
 //
+// Halves have a binary encoding each: versioned, and decoded only once every
+// length has been checked, so that bytes from anywhere are safe to decode.
+// Printing a half shows what it is, never what it holds.
+//
 // A half is good for exactly one use. This package does not enforce that: the
 // store does.
 package correlation

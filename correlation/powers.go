@@ -1,7 +1,6 @@
 package correlation
 
 import (
-	"errors"
 	"fmt"
 	"math/bits"
 
@@ -48,6 +47,30 @@ type PowersHalf struct {
 	Shares []ring.Vec128
 }
 
+// Validate reports the first part of h that does not fit its specification.
+func (h PowersHalf) Validate() error {
+	if err := h.Spec.Validate(); err != nil {
+		return err
+	}
+	if h.Shares == nil {
+		return nil
+	}
+	if len(h.Shares) != h.Spec.Degree-1 {
+		return fmt.Errorf("shares of %d powers, not of %d", len(h.Shares), h.Spec.Degree-1)
+	}
+	for i, v := range h.Shares {
+		if len(v.Lo) != h.Spec.N || len(v.Hi) != h.Spec.N {
+			return fmt.Errorf("%d and %d words of shares of power %d, not %d", len(v.Lo), len(v.Hi), i+2, h.Spec.N)
+		}
+	}
+	return nil
+}
+
+// Format keeps the half out of logs, errors and debug output, whatever the verb.
+func (h PowersHalf) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "powers(%d elements, degree %d, redacted)", h.Spec.N, h.Spec.Degree)
+}
+
 // Rho returns this party's part of the masks, integers below 2^MaskBits.
 func (h PowersHalf) Rho() []uint64 {
 	rho := make([]uint64, h.Spec.N)
@@ -77,21 +100,13 @@ func VerifyPowers(h0, h1 PowersHalf) error {
 	if h0.Spec != h1.Spec {
 		return fmt.Errorf("verifying powers: party 0 holds %+v, party 1 %+v", h0.Spec, h1.Spec)
 	}
-	if err := h0.Spec.Validate(); err != nil {
-		return fmt.Errorf("verifying powers: %w", err)
+	for party, h := range []PowersHalf{h0, h1} {
+		if err := h.Validate(); err != nil {
+			return fmt.Errorf("verifying powers: party %d: %w", party, err)
+		}
 	}
 	rho0, rho1 := h0.Rho(), h1.Rho()
 	s0, s1 := h0.Expand(), h1.Expand()
-	for party, shares := range [][]ring.Vec128{s0, s1} {
-		if len(shares) != h0.Spec.Degree-1 {
-			return fmt.Errorf("verifying powers: party %d holds shares of %d powers, not of %d", party, len(shares), h0.Spec.Degree-1)
-		}
-		for i, v := range shares {
-			if v.Len() != h0.Spec.N {
-				return fmt.Errorf("verifying powers: party %d holds %d shares of power %d, not %d", party, v.Len(), i+2, h0.Spec.N)
-			}
-		}
-	}
 	for i := range rho0 {
 		rho := rho0[i] + rho1[i] // below 2^62: no wrap
 		lo, hi := rho, uint64(0)
@@ -108,6 +123,3 @@ func VerifyPowers(h0, h1 PowersHalf) error {
 	}
 	return nil
 }
-
-// errHalf is wrapped by every decoding error of this package.
-var errHalf = errors.New("not a usable correlation")
