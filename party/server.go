@@ -201,6 +201,7 @@ func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logge
 	if err != nil {
 		return err
 	}
+	log.Info("claimed", "bundles", len(ids))
 	if err := send(ctx, stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Printf("         done in %.1f s\n\n", production.Seconds)
-	args := []string{"infer"}
+	var args []string
 	if f.invert {
 		args = append(args, "--invert")
 	}
@@ -115,7 +115,7 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 		args = append(args, "--fit")
 	}
 	var inference inferenceReport
-	if err := d.client(ctx, &inference, append(args, images...)...); err != nil {
+	if err := d.client(ctx, &inference, "infer", append(args, images...)...); err != nil {
 		return err
 	}
 	if err := d.stop(); err != nil {

@@ -17,7 +17,7 @@ type entryReport struct {
 	Plan    string `json:"plan"`
 	Ready   int    `json:"ready"`
 	Pending int    `json:"pending"`
-	Claimed int    `json:"claimed"`
+	Claimed uint64 `json:"claimed"`
 	Bytes   int64  `json:"bytes"`
 }
 

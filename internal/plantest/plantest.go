@@ -2,6 +2,7 @@
 package plantest
 
 import (
+	"math"
 	"math/rand/v2"
 
 	"pascaline/model"
@@ -63,4 +64,73 @@ func Input(r *rand.Rand, n, bits int) []uint64 {
 		x[i] = uint64(r.Int64N(2<<bits) - 1<<bits)
 	}
 	return x
+}
+
+// Evaluate computes the network in real arithmetic on real values.
+func Evaluate(p *model.Plan, w *model.Weights, x []uint64) []float64 {
+	values := make([][]float64, len(p.Nodes))
+	linear := 0
+	for i, n := range p.Nodes {
+		values[i] = make([]float64, n.Shape.Len())
+		scale := math.Ldexp(1, int(n.Frac))
+		switch n.Op {
+		case model.OpInput:
+			for e := range x {
+				values[i][e] = float64(int64(x[e])) / scale
+			}
+		case model.OpLinear:
+			realConv(values[i], values[n.Inputs[0]], w.Layers[linear], n.Linear, scale, math.Ldexp(1, int(n.Frac-p.Nodes[n.Inputs[0]].Frac)))
+			linear++
+		case model.OpPolynomial:
+			for e, y := range values[n.Inputs[0]] {
+				for k := n.Act.Degree(); k >= 0; k-- {
+					values[i][e] = values[i][e]*y + float64(n.Act.Alpha[k])/math.Ldexp(1, int(n.Act.Q))
+				}
+			}
+		case model.OpAdd:
+			for _, k := range n.Inputs {
+				for e, v := range values[k] {
+					values[i][e] += v
+				}
+			}
+		case model.OpReshape:
+			copy(values[i], values[n.Inputs[0]])
+		case model.OpPool:
+			s := n.Pool
+			for y := range s.OutH() {
+				for x := range s.OutW() {
+					for c := range s.C {
+						for ky := range s.KH {
+							for kx := range s.KW {
+								values[i][(y*s.OutW()+x)*s.C+c] += values[n.Inputs[0]][((y*s.StrideH+ky)*s.W+x*s.StrideW+kx)*s.C+c]
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	return values[len(values)-1]
+}
+
+func realConv(dst, src []float64, w model.LayerWeights, s ring.ConvShape, outScale, weightScale float64) {
+	for y := range s.OutH() {
+		for x := range s.OutW() {
+			for k := range s.K {
+				sum := float64(int64(w.Bias[k])) / outScale
+				for ky := range s.KH {
+					for kx := range s.KW {
+						iy, ix := y*s.StrideH+ky-s.PadTop, x*s.StrideW+kx-s.PadLeft
+						if iy < 0 || iy >= s.H || ix < 0 || ix >= s.W {
+							continue
+						}
+						for c := range s.C {
+							sum += src[(iy*s.W+ix)*s.C+c] * float64(w.W[((ky*s.KW+kx)*s.C+c)*s.K+k]) / weightScale
+						}
+					}
+				}
+				dst[(y*s.OutW()+x)*s.K+k] = sum
+			}
+		}
+	}
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"pascaline": func() { os.Exit(run()) }})
+}
+
+// The scripts run the command as its users do, server and client as processes
+// of their own over TLS. Beside testscript's commands they have:
+//
+//	serve ARG...        start "pascaline serve --json ARG..." on a free port and
+//	                    set $ADDRESS and $PLAN
+//	serve-says PATTERN  wait until the server's log has a line with PATTERN
+//	serve-kill          kill -9 the server and wait until it is gone
+//	picture FILE W H    write a grey PNG
+//	truncate FILE N     keep the first N bytes
+//	testdata FILE       copy model/testdata/FILE here
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve":      serveInScript,
+			"serve-says": serveSays,
+			"serve-kill": serveKill,
+			"picture":    pictureInScript,
+			"truncate":   truncateInScript,
+			"testdata":   testdataInScript,
+		},
+	})
+}
+
+// server is a running "pascaline serve".
+type server struct {
+	cmd  *exec.Cmd
+	mu   sync.Mutex
+	line *sync.Cond // signalled for every line of the log, and at its end
+	log  []string
+	over bool
+}
+
+// servers maps a script's working directory to its server.
+var servers sync.Map
+
+func startServer(dir string, env []string, args ...string) (*server, *listening, error) {
+	self, err := exec.LookPath("pascaline")
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &server{cmd: exec.Command(self, append([]string{"serve", "--json", "--listen", "127.0.0.1:0"}, args...)...)}
+	s.line = sync.NewCond(&s.mu)
+	s.cmd.Dir, s.cmd.Env = dir, env
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	go func() {
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			s.mu.Lock()
+			s.log = append(s.log, lines.Text())
+			s.line.Broadcast()
+			s.mu.Unlock()
+		}
+		s.mu.Lock()
+		s.over = true
+		s.line.Broadcast()
+		s.mu.Unlock()
+	}()
+	var l listening
+	return s, &l, json.NewDecoder(stdout).Decode(&l)
+}
+
+func (s *server) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// says waits for a line of the log from the given one on.
+func (s *server) says(pattern string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for next := 0; ; s.line.Wait() {
+		for ; next < len(s.log); next++ {
+			if strings.Contains(s.log[next], pattern) {
+				s.log = s.log[next+1:]
+				return true
+			}
+		}
+		if s.over {
+			return false
+		}
+	}
+}
+
+func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
+	env := []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR")}
+	s, l, err := startServer(ts.MkAbs("."), env, args...)
+	if err != nil {
+		if s != nil {
+			s.kill()
+			ts.Logf("%s", strings.Join(s.log, "\n"))
+		}
+		ts.Fatalf("starting the server: %v", err)
+	}
+	servers.Store(ts.MkAbs("."), s)
+	ts.Defer(s.kill)
+	ts.Setenv("ADDRESS", l.Address)
+	ts.Setenv("PLAN", l.Plan)
+}
+
+func serveSays(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := servers.Load(ts.MkAbs("."))
+	if !ok || len(args) != 1 {
+		ts.Fatalf("serve-says PATTERN, after serve")
+	}
+	if !s.(*server).says(args[0]) {
+		ts.Fatalf("the server ended without saying %q", args[0])
+	}
+}
+
+func serveKill(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := servers.Load(ts.MkAbs("."))
+	if !ok {
+		ts.Fatalf("no server is running")
+	}
+	s.(*server).kill()
+}
+
+func pictureInScript(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: picture FILE WIDTH HEIGHT")
+	}
+	var size [2]int
+	for i := range size {
+		for _, c := range args[1+i] {
+			size[i] = 10*size[i] + int(c-'0')
+		}
+	}
+	img := image.NewGray(image.Rect(0, 0, size[0], size[1]))
+	for i := range min(size[0], size[1]) {
+		img.SetGray(i, i, color.Gray{Y: 255})
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(png.Encode(f, img))
+	ts.Check(f.Close())
+}
+
+func truncateInScript(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: truncate FILE BYTES")
+	}
+	n := int64(0)
+	for _, c := range args[1] {
+		n = 10*n + int64(c-'0')
+	}
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+func testdataInScript(ts *testscript.TestScript, neg bool, args []string) {
+	wd, err := os.Getwd()
+	ts.Check(err)
+	for _, name := range args {
+		b, err := os.ReadFile(filepath.Join(wd, "..", "..", "model", "testdata", name))
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o666))
+	}
+}
