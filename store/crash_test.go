@@ -174,32 +174,30 @@ func TestACrashInOpenDoesNoHarm(t *testing.T) {
 	mustClaim(t, s, alice, halves[:1])
 	must(t, s.Close())
 	for name, disk := range map[string]*vfs.MemFS{"creating": empty, "opening": used} {
-		for round := range 2 {
-			for when, passed := 1, false; !passed; when++ {
-				var crashed *vfs.MemFS
-				before := disk.CrashClone(all)
-				watch := &changes{}
-				watch.arm(when, func() {
-					crashed = before.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
-				})
-				s := mustOpen(t, dir, WithFS(errorfs.Wrap(before, watch)))
-				must(t, s.Close())
-				if passed = crashed == nil; passed {
-					crashed = before
-				}
-				s, err := Open(dir, WithFS(crashed))
-				if err != nil {
-					t.Fatalf("%s, crash %d before change %d: %v", name, round, when, err)
-				}
-				if disk == empty {
-					putReady(t, s, alice, halves)
-				} else {
-					_, err := s.Claim(alice, idsOf(halves[:1]))
-					wantError(t, err, ErrClaimed)
-				}
-				mustClaim(t, s, alice, halves[1:])
-				must(t, s.Close())
+		for when, passed := 1, false; !passed; when++ {
+			var crashed *vfs.MemFS
+			before := disk.CrashClone(all)
+			watch := &changes{}
+			watch.arm(when, func() {
+				crashed = before.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+			})
+			s := mustOpen(t, dir, WithFS(errorfs.Wrap(before, watch)))
+			must(t, s.Close())
+			if passed = crashed == nil; passed {
+				crashed = before
 			}
+			s, err := Open(dir, WithFS(crashed))
+			if err != nil {
+				t.Fatalf("%s, crash before change %d: %v", name, when, err)
+			}
+			if disk == empty {
+				putReady(t, s, alice, halves)
+			} else {
+				_, err := s.Claim(alice, idsOf(halves[:1]))
+				wantError(t, err, ErrClaimed)
+			}
+			mustClaim(t, s, alice, halves[1:])
+			must(t, s.Close())
 		}
 	}
 }

@@ -47,9 +47,8 @@ func enter(files vfs.FS, dir string) (_ io.Closer, err error) {
 			lock.Close()
 		}
 	}()
-	if err := writeFile(files, dir, pidFile, strconv.Itoa(os.Getpid())+"\n"); err != nil {
-		return nil, fmt.Errorf("noting who holds the lock: %w", err)
-	}
+	// A courtesy to the next one: no reason to fail for want of space.
+	_ = writeFile(files, dir, pidFile, strconv.Itoa(os.Getpid())+"\n")
 	version, err := readFile(files, files.PathJoin(dir, versionFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"sync"
@@ -11,37 +12,51 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// fence is the file system that one opening of the index sees. Once it is
-// raised nothing gets through to the disk any more.
+// fence is the file system that one opening of the index sees. Operations that
+// change the disk go through pass; the first of them that fails is told to
+// onFailure and never returns, nor does any that begins later.
 //
-// Pebble expects its process to die at some errors (Logger.Fatalf): it goes on
-// with unsound memory if the process lives, and where a commit panics it cannot
-// even be closed. Behind a raised fence it may run on in the background as it
-// likes, while a fresh opening of the same directory takes its place.
+// For Pebble (2.1.7) takes its process for dead at such errors and goes wrong
+// where it lives on. A commit whose log cannot be synced calls Logger.Fatalf and
+// then reports success; one whose log cannot be rotated panics and, in
+// unwinding, unlocks a mutex that is not locked, which no recover stops; a flush
+// is tried again in a tight loop, and Open waits for that loop; an Open that
+// fails late closes what its background goroutines still use, and they panic. So
+// Pebble is never told: its goroutines wait behind the fence for the end of the
+// process, and a fresh opening of the same directory takes its place.
 type fence struct {
 	vfs.FS
-	raised atomic.Pointer[error]
-	// under is held for reading by operations that change the disk.
-	under sync.RWMutex
+	onFailure func(error)
+	parked    atomic.Bool
+	running   sync.RWMutex // held for reading by an operation that goes through
 }
 
-// raise stops every operation that begins from now on. The first error given is
-// what they fail with.
-func (f *fence) raise(err error) { f.raised.CompareAndSwap(nil, &err) }
-
-// settle waits, after raise, for operations that had begun before.
-func (f *fence) settle() {
-	f.under.Lock()
-	defer f.under.Unlock()
+// park keeps every operation that begins from now on for ever, and waits for
+// those that have begun: after that nothing behind the fence changes the disk.
+func (f *fence) park() {
+	f.parked.Store(true)
+	f.running.Lock()
+	defer f.running.Unlock()
 }
 
-// pass runs an operation unless the fence is raised.
 func (f *fence) pass(operation func() error) error {
-	f.under.RLock()
-	defer f.under.RUnlock()
-	if err := f.raised.Load(); err != nil {
-		return *err
+	err := f.try(operation)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	f.parked.Store(true)
+	f.onFailure(err)
+	select {}
+}
+
+// try is pass for operations that Pebble takes lightly when they fail.
+func (f *fence) try(operation func() error) error {
+	f.running.RLock()
+	if f.parked.Load() {
+		f.running.RUnlock()
+		select {}
+	}
+	defer f.running.RUnlock()
 	return operation()
 }
 
@@ -92,11 +107,11 @@ func (f *fence) Link(old, name string) error {
 }
 
 func (f *fence) Remove(name string) error {
-	return f.pass(func() error { return f.FS.Remove(name) })
+	return f.try(func() error { return f.FS.Remove(name) })
 }
 
 func (f *fence) RemoveAll(name string) error {
-	return f.pass(func() error { return f.FS.RemoveAll(name) })
+	return f.try(func() error { return f.FS.RemoveAll(name) })
 }
 
 func (f *fence) Rename(old, name string) error {
@@ -131,5 +146,5 @@ func (f *fencedFile) SyncTo(length int64) (full bool, err error) {
 }
 
 func (f *fencedFile) Preallocate(off, length int64) error {
-	return f.fence.pass(func() error { return f.File.Preallocate(off, length) })
+	return f.fence.try(func() error { return f.File.Preallocate(off, length) })
 }

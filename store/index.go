@@ -3,7 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -11,28 +11,15 @@ import (
 )
 
 // index is one opening of the Pebble database. It ends with the store, or with
-// the first write that fails: Pebble (2.1.7) cannot be trusted after that. Its
-// ways to say so are four, and each ends in failure:
-//
-//   - a commit whose WAL write or sync fails calls Logger.Fatalf, and DB.Apply
-//     returns nil where Fatalf returns;
-//   - a commit that meets an earlier error of the WAL, or cannot rotate it,
-//     panics with the commit pipeline locked: Close would wait for ever;
-//   - a flush or compaction that cannot write the MANIFEST calls Fatalf in the
-//     background;
-//   - other failures of flushes and compactions go to the event listener's
-//     BackgroundError, and the work is tried again at once, without end.
+// the first write that fails (see fence); what had been under way then may or may
+// not be on the disk.
 type index struct {
 	db    *pebble.DB
 	fence *fence
-	// fatal is why the database can take no more writes: what had been written
-	// when it was set may or may not be on the disk.
-	fatal atomic.Pointer[error]
-	// onFailure is called, in a goroutine of its own, at the first failure.
-	onFailure func(*index)
-	failing   atomic.Bool
-	// stuck says that a commit has panicked.
-	stuck bool
+	// failed is closed at the first failure; err is set before.
+	failed chan struct{}
+	once   sync.Once
+	err    error
 }
 
 const (
@@ -43,8 +30,11 @@ const (
 	formatMajor = pebble.FormatTableFormatV6
 )
 
-func openIndex(dir string, fs vfs.FS, onFailure func(*index)) (x *index, err error) {
-	x = &index{fence: &fence{FS: fs}, onFailure: onFailure}
+// openIndex opens the index in dir. kept says, where it fails, that the attempt
+// stays in memory.
+func openIndex(dir string, files vfs.FS) (x *index, kept bool, err error) {
+	x = &index{failed: make(chan struct{})}
+	x.fence = &fence{FS: files, onFailure: x.fail}
 	o := &pebble.Options{
 		FS:                 x.fence,
 		Logger:             (*quietLogger)(x),
@@ -53,12 +43,8 @@ func openIndex(dir string, fs vfs.FS, onFailure func(*index)) (x *index, err err
 		CacheSize:          8 << 20,
 		MaxOpenFiles:       256,
 		// A snapshot of the few files there are is cheaper than a long history.
-		MaxManifestFileSize: 1 << 20,
-		// Writers must not be stalled: while flushes fail they would wait for
-		// ever, and the store's own lock with them. A store writes a few
-		// hundred bytes of index for each half and checks for failure first.
-		MemTableStopWritesThreshold: 32,
-		L0StopWritesThreshold:       1 << 20,
+		MaxManifestFileSize:         1 << 20,
+		MemTableStopWritesThreshold: 4,
 		EventListener: &pebble.EventListener{
 			BackgroundError: x.background,
 			// The read that met it returns the error.
@@ -71,46 +57,50 @@ func openIndex(dir string, fs vfs.FS, onFailure func(*index)) (x *index, err err
 		// Put asks for ids that are not there.
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = recovered(r)
-		}
-		if err == nil {
-			err = x.failure()
-		}
-		if err != nil {
-			x.failing.Store(true) // nobody to tell: the caller is
-			x.fence.raise(err)
-			if x.db != nil {
-				x.close()
+	err = x.do(func() (err error) {
+		x.db, err = pebble.Open(dir, o)
+		return err
+	})
+	if err != nil {
+		x.fail(err)
+		x.fence.park()
+		return nil, true, err
+	}
+	return x, false, nil
+}
+
+// do runs a function that has Pebble write, and gives it up at the first failure.
+func (x *index) do(f func() error) error {
+	if x.hasFailed() {
+		return x.err
+	}
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("pebble panicked: %v", r)
+				x.fail(err)
 			}
-			x.fence.settle()
-			x = nil
-		}
+			done <- err
+		}()
+		err = f()
 	}()
-	x.db, err = pebble.Open(dir, o)
-	return x, err
+	select {
+	case err := <-done:
+		if err == nil && x.hasFailed() {
+			err = x.err
+		}
+		return err
+	case <-x.failed:
+		return x.err
+	}
 }
 
 // apply commits b, synced. After an error it is not known whether the batch is
-// on the disk; the index is of no more use.
-func (x *index) apply(b *pebble.Batch) (err error) {
-	if err := x.failure(); err != nil {
-		return err
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = recovered(r)
-			x.stuck = true
-		}
-		if err == nil {
-			err = x.failure() // Fatalf returned, and Apply did as if nothing were
-		}
-		if err != nil {
-			x.fail(err)
-		}
-	}()
-	return x.db.Apply(b, pebble.Sync)
+// on the disk.
+func (x *index) apply(b *pebble.Batch) error {
+	return x.do(func() error { return x.db.Apply(b, pebble.Sync) })
 }
 
 // get returns a copy of the value at key, nil where there is none.
@@ -153,58 +143,39 @@ func (x *index) scan(prefix []byte, f func(key, value []byte) error) (err error)
 	return it.Error()
 }
 
-func (x *index) failure() error {
-	if err := x.fatal.Load(); err != nil {
-		return *err
+func (x *index) hasFailed() bool {
+	select {
+	case <-x.failed:
+		return true
+	default:
+		return false
 	}
-	return nil
 }
 
-// fail ends the index: nothing reaches the disk from here on.
+// fail ends the index: nothing changes the disk from here on.
 func (x *index) fail(err error) {
-	x.fatal.CompareAndSwap(nil, &err)
-	x.fence.raise(err)
-	x.tell()
+	x.fence.parked.Store(true)
+	x.once.Do(func() {
+		x.err = err
+		close(x.failed)
+	})
 }
 
-// background hears of flushes and compactions that failed. Nothing is lost by
-// that, but they would be tried again in a tight loop: so the index is closed,
-// and opened when it is next needed. Opening it again would not mend damaged
-// tables: they are left to whoever reads them.
+// background hears of flushes and compactions that failed for other reasons than
+// writes. They would be tried again at once, without end; opening the index again
+// mends that, except where tables are damaged, which are left to whoever reads
+// them.
 func (x *index) background(err error) {
 	if !pebble.IsCorruptionError(err) {
-		x.tell()
+		x.fail(err)
 	}
 }
 
-func (x *index) tell() {
-	if !x.failing.Swap(true) {
-		go x.onFailure(x)
-	}
-}
-
-// close closes the database; after a failure, behind a raised fence. A database
-// that is stuck is left to the background: closing it would never return.
-func (x *index) close() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = recovered(r)
-		}
-		x.fence.raise(pebble.ErrClosed)
-		x.fence.settle()
-	}()
-	if x.stuck {
-		return x.failure()
-	}
-	return x.db.Close()
-}
-
-// recovered is the error in a panic of Pebble's.
-func recovered(r any) error {
-	if err, ok := r.(error); ok {
-		return fmt.Errorf("pebble stopped: %w", err)
-	}
-	return fmt.Errorf("pebble stopped: %v", r)
+// close closes the database. One that has failed stays in memory.
+func (x *index) close() error {
+	err := x.do(x.db.Close)
+	x.fence.park()
+	return err
 }
 
 // quietLogger keeps Pebble's chatter off the terminal and its Fatalf from ending
@@ -214,14 +185,7 @@ type quietLogger index
 func (*quietLogger) Infof(string, ...any)  {}
 func (*quietLogger) Errorf(string, ...any) {}
 
-// Fatalf returns, where Pebble's own ends the process.
+// Fatalf hears of what Pebble finds wrong with itself.
 func (l *quietLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
-	for _, a := range args {
-		if cause, ok := a.(error); ok {
-			err = fmt.Errorf("pebble stopped: %w", cause) // keeps ENOSPC for errors.Is
-			break
-		}
-	}
-	(*index)(l).fail(err)
+	(*index)(l).fail(fmt.Errorf("pebble stopped: "+format, args...))
 }

@@ -236,23 +236,6 @@ func distinct(ids []ID) error {
 	return nil
 }
 
-// room reports a disk that has no room for a group's sealed values and the
-// reserve. It is a courtesy, not a guarantee: others write to the disk too.
-func (s *Store) room(segment, total uint64) error {
-	usage, err := s.files.GetDiskUsage(s.dir)
-	if err != nil {
-		return nil // a file system that does not tell
-	}
-	if segment == 0 {
-		total *= 3 // the log, a table, and another while that is compacted
-	}
-	if need := total + s.reserve; usage.AvailBytes < need {
-		return fmt.Errorf("%w: %d bytes are free and %d are needed, %d of them so that claims go on: make room, or spend what is ready first",
-			ErrDiskFull, usage.AvailBytes, need, s.reserve)
-	}
-	return nil
-}
-
 // discard removes a segment that the index does not name.
 func (s *Store) discard(segment uint64) {
 	if segment != 0 {

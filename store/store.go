@@ -79,6 +79,7 @@ type Store struct {
 	mu     sync.Mutex // held for every look at the index and every change
 	closed bool
 	index  *index // nil after a failure, until the next method opens it again
+	kept   int    // indexes that failed: they stay in memory
 	// live counts the halves that each segment still holds values of.
 	live         map[uint64]int
 	writing      map[uint64]bool // segments that the index does not name yet
@@ -96,6 +97,9 @@ func WithFS(files vfs.FS) Option { return func(s *Store) { s.files = files } }
 // which must write to be safe, still can when it is full. The default is
 // [DefaultReserve].
 func WithReserve(bytes uint64) Option { return func(s *Store) { s.reserve = bytes } }
+
+// maxKept bounds the memory that failed indexes may keep: a few MiB each.
+const maxKept = 64
 
 // DefaultReserve is room for the index to go on for long without another Put.
 const DefaultReserve = 64 << 20
@@ -141,10 +145,10 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
-	if s.index != nil {
+	if s.index != nil && !s.index.hasFailed() {
 		err = s.index.close()
-		s.index = nil
 	}
+	s.index = nil
 	if err = errors.Join(err, s.lock.Close()); err != nil {
 		return s.failed("closing it", err)
 	}
@@ -162,40 +166,35 @@ func (s *Store) usable() error {
 
 // revive opens the index again after a failure; mu is held.
 func (s *Store) revive() error {
-	if s.index != nil && s.index.failing.Load() {
-		s.drop(s.index)
+	if s.index != nil && s.index.hasFailed() {
+		// Whoever met the failure has reported it.
+		s.index.fence.park()
+		s.index = nil
+		s.kept++
 	}
 	if s.index != nil {
 		return nil
 	}
-	x, err := openIndex(s.files.PathJoin(s.dir, indexDir), s.files, s.retire)
+	const doing = "opening the index"
+	if s.kept >= maxKept {
+		return fmt.Errorf("store %s: its disk has failed %d times: mend it and start this program again", s.dir, s.kept)
+	}
+	if err := s.roomToOpen(); err != nil {
+		return s.failed(doing, err)
+	}
+	x, kept, err := openIndex(s.files.PathJoin(s.dir, indexDir), s.files)
 	if err != nil {
-		return s.failed("opening the index", err)
+		if kept {
+			s.kept++
+		}
+		return s.failed(doing, err)
 	}
 	s.index = x
 	if err := s.sweep(); err != nil {
-		s.drop(x)
-		return s.failed("opening the index", err)
+		s.index = nil
+		return s.failed(doing, errors.Join(err, x.close()))
 	}
 	return nil
-}
-
-// retire is called by an index that has failed.
-func (s *Store) retire(x *index) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.index == x {
-		s.drop(x)
-	}
-}
-
-// drop closes an index that has failed; mu is held. Its error has been reported
-// by the method that met it, and where none did, nothing has been lost.
-func (s *Store) drop(x *index) {
-	x.fence.raise(errors.New("the index was closed after a failure"))
-	x.fence.settle()
-	_ = x.close()
-	s.index = nil
 }
 
 // Halves returns the pair's halves, pending and ready, in the order written.
