@@ -8,16 +8,17 @@ func SumPool(dst, src []uint64, s ConvShape) {
 	sameLength("SumPool channels", s.C, s.K)
 	clear(dst)
 	oh, ow := s.OutH(), s.OutW()
-	for y := range oh {
-		for x := range ow {
-			out := dst[(y*ow+x)*s.C:][:s.C]
-			for ky := range s.KH {
-				for kx := range s.KW {
-					iy, ix := y*s.StrideH+ky-s.PadTop, x*s.StrideW+kx-s.PadLeft
-					if iy < 0 || iy >= s.H || ix < 0 || ix >= s.W {
-						continue
+	columns := s.columns()
+	for ky := range s.KH {
+		y0, y1 := inside(oh, s.H, s.StrideH, ky-s.PadTop)
+		for y := y0; y < y1; y++ {
+			row := (y*s.StrideH + ky - s.PadTop) * s.W
+			for _, c := range columns {
+				for x := c.x0; x < c.x1; x++ {
+					out := dst[(y*ow+x)*s.C:][:s.C]
+					for kx := c.kx0; kx < c.kx1; kx++ {
+						Add(out, out, src[(row+x*s.StrideW-s.PadLeft+kx)*s.C:][:s.C])
 					}
-					Add(out, out, src[(iy*s.W+ix)*s.C:][:s.C])
 				}
 			}
 		}
