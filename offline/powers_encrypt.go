@@ -247,10 +247,27 @@ func (e *PowersEncryptor) Decrypt(rho []uint64, reply []byte) ([]ring.Vec128, er
 
 // decrypt reads one ciphertext from src and writes the values of its plaintext
 // modulo T_i to dst; it returns the rest of src.
+func (e *PowersEncryptor) decrypt(s *encryptorScratch, dst []uint64, i int, src []byte) []byte {
+	src = e.phase(s, src)
+	t, hi, lo := e.t.q[i], s.c[0][:len(dst)], s.c[1][:len(dst)]
+	for x := range dst {
+		h, l := bits.Mul64(hi[x], t)
+		below, _ := bits.Mul64(lo[x], t)
+		l, carry := bits.Add64(l, below, 0)
+		m := h + carry + l>>63
+		dst[x] = m - t&-((t-1-m)>>63) // T itself is 0
+	}
+	e.t.sub[i].NTT(dst, dst)
+	return src
+}
+
+// phase reads one ciphertext from src and writes c0 + c1·s as a fraction of Q,
+// in units of 2^−128, to s.c[0] (high words) and s.c[1]; it returns the rest of
+// src.
 //
 // c1·s is computed exactly, as integers: below 2^13·2^bits1 in absolute value,
 // well inside the product of two primes of Q.
-func (e *PowersEncryptor) decrypt(s *encryptorScratch, dst []uint64, i int, src []byte) []byte {
+func (e *PowersEncryptor) phase(s *encryptorScratch, src []byte) []byte {
 	planes := s.planes[:widePlanes(e.bits1)]
 	src = unpackWide(planes, src, e.bits1)
 	src = unpackBits(s.c0, src, e.bits0)
@@ -265,33 +282,22 @@ func (e *PowersEncryptor) decrypt(s *encryptorScratch, dst []uint64, i int, src 
 	q0, q1, m1, bred0 := s0.Modulus, s1.Modulus, s1.MRedConstant, s0.BRedConstant
 	inverse, away0, away1 := e.inverse[0], e.away[0], e.away[1]
 	x0, x1, c0 := s.c[0], s.c[1], s.c0
-	t := e.t.q[i]
+	x1, c0 = x1[:len(x0)], c0[:len(x0)]
 	shift0, shift1 := 64-e.bits0, 128-e.bits1
-	for x := range dst {
-		// −c1·s + 2^100, not negative
+	for x := range x0 {
+		// −c1·s + 2^100, not negative; 2^100 is 2^36 in the high word.
 		d0 := lattigo.BRedAdd(x0[x]+away0, q0, bred0)
 		d1 := lattigo.MRed(x1[x]+away1+2*q1-d0, inverse, q1, m1)
 		hi, lo := bits.Mul64(q0, d1)
 		lo, carry := bits.Add64(lo, d0, 0)
 		hi += carry - 1<<36
-		// c0 + c1·s as a fraction of Q, in units of 2^−128
+		// A shift of 64 or more makes 0, as does one that would be negative.
 		hi = hi<<shift1 | lo>>(64-shift1) | lo<<(shift1-64)
-		if shift1 < 64 { // public
-			lo <<= shift1
-		} else {
-			lo = 0
-		}
+		lo <<= shift1
 		lo, borrow := bits.Sub64(0, lo, 0)
 		hi, _ = bits.Sub64(c0[x]<<shift0, hi, borrow)
-		// times T, rounded
-		h, l := bits.Mul64(hi, t)
-		below, _ := bits.Mul64(lo, t)
-		l, carry = bits.Add64(l, below, 0)
-		m := h + carry + l>>63
-		// T itself is 0.
-		dst[x] = m - t&-((t-1-m)>>63)
+		x0[x], x1[x] = hi, lo
 	}
-	e.t.sub[i].NTT(dst, dst)
 	return src
 }
 
