@@ -209,6 +209,7 @@ func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logge
 	if err != nil {
 		return err
 	}
+	log.Debug("inferring", "inferences", len(ids))
 	began := time.Now()
 	for round := 1; ; round++ {
 		reply, last, err := machine.Step(msg)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,9 +78,10 @@ Calibrate on images like those to come: a hundred or more.`,
 			if err := model.WriteFile(plan, m.PlanOnly()); err != nil {
 				return err
 			}
-			_ = report
-			printSummary(m.Plan)
-			fmt.Printf("\n%s holds the weights: keep it on the server\n%s holds none: give it to clients\n", out, plan)
+			printSummary(m.Plan.Summary())
+			fmt.Printf("\non the %d calibration images: largest output %.3g, fixed point differs by at most %.3g, %.2f %% the same class\n",
+				report.Samples, report.OutputMax, report.OutputError, 100*report.Agreement)
+			fmt.Printf("%s holds the weights: keep it on the server\n%s holds none: give it to clients\n", out, plan)
 			return nil
 		},
 	}
@@ -111,7 +113,7 @@ func showCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(m.Plan.Summary())
 			}
-			printSummary(m.Plan)
+			printSummary(m.Plan.Summary())
 			if m.Weights == nil {
 				fmt.Println("\nthis file holds the plan alone, no weights")
 			}
@@ -122,7 +124,47 @@ func showCommand() *cobra.Command {
 	return cmd
 }
 
-func printSummary(p *model.Plan) {
-	_ = tabwriter.AlignRight
-	_ = os.Stdout
+// printSummary prints a plan as a table, then what one inference takes.
+func printSummary(s *model.Summary) {
+	fmt.Printf("%s   plan %.12s\n\n", s.Name, s.Hash)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tOPERATION\tSHAPE\tBITS\tMACS\tPARAMETERS\tRANGE\tHIDING\tPOLYNOMIAL")
+	for _, n := range s.Nodes {
+		fmt.Fprintf(w, "%s\t%s\t%d×%d×%d\t%d", n.Name, n.Op, n.Shape[0], n.Shape[1], n.Shape[2], n.Frac)
+		switch {
+		case n.Activation != nil:
+			a := n.Activation
+			fmt.Fprintf(w, "\t\t\t±%.3g\t%d bits\t%s", a.Range, a.HidingBits, polynomial(a.Coefficients))
+		case n.MACs > 0:
+			fmt.Fprintf(w, "\t%d\t%d\t\t\t", n.MACs, n.Parameters)
+		default:
+			fmt.Fprint(w, "\t\t\t\t\t")
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+	fmt.Printf("\none inference: %d rounds, %.1f kB up, %.1f kB down, %.2f million MACs, %d parameters\n",
+		s.Rounds, float64(s.BytesUp)/1e3, float64(s.BytesDown)/1e3, float64(s.MACs)/1e6, s.Parameters)
+	fmt.Printf("privacy: %d opened values; all together they differ from random ones by at most 2^%.1f\n",
+		s.Activations, math.Log2(s.Distance))
+	if s.TruncationError > 0 {
+		fmt.Printf("a wrong truncation has probability 2^%.1f\n", math.Log2(s.TruncationError))
+	}
+}
+
+// polynomial writes a_0 + a_1 t + … with four digits.
+func polynomial(coefficients []float64) string {
+	var terms []string
+	for k, a := range coefficients {
+		switch {
+		case a == 0:
+		case k == 0:
+			terms = append(terms, fmt.Sprintf("%.4g", a))
+		case k == 1:
+			terms = append(terms, fmt.Sprintf("%.4gt", a))
+		default:
+			terms = append(terms, fmt.Sprintf("%.4gt^%d", a, k))
+		}
+	}
+	return strings.ReplaceAll(strings.Join(terms, " + "), "+ -", "− ")
 }

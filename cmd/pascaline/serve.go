@@ -25,7 +25,7 @@ func serveCommand() *cobra.Command {
 	var (
 		modelPath, keyPath, storeDir, listen string
 		allow                                []string
-		asJSON                               bool
+		verbose, asJSON                      bool
 	)
 	cmd := &cobra.Command{
 		Use:   "serve --allow KEY...",
@@ -51,9 +51,13 @@ inferences. It serves the keys named with --allow and nobody else.`,
 				}
 				allowed = append(allowed, k)
 			}
-			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+			level := &slog.HandlerOptions{Level: slog.LevelInfo}
+			if verbose {
+				level.Level = slog.LevelDebug
+			}
+			log := slog.New(slog.NewTextHandler(os.Stderr, level))
 			if asJSON {
-				log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+				log = slog.New(slog.NewJSONHandler(os.Stderr, level))
 			}
 			st, err := store.Open(storeDir)
 			if err != nil {
@@ -97,6 +101,7 @@ inferences. It serves the keys named with --allow and nobody else.`,
 	flags.StringArrayVar(&allow, "allow", nil, "public key of a client to serve, or a file that holds it; repeat for more")
 	flags.StringVar(&storeDir, "store", "server-store", "directory of this party's store")
 	flags.StringVar(&listen, "listen", "127.0.0.1:7100", "address to listen on")
+	flags.BoolVar(&verbose, "verbose", false, "log every step of every client")
 	flags.BoolVar(&asJSON, "json", false, "print the address and the log as JSON")
 	cmd.MarkFlagRequired("key")
 	cmd.MarkFlagRequired("allow")
