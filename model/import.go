@@ -21,6 +21,7 @@ type importer struct {
 	steps     []*step        // in order of creation, which is topological
 	names     map[string]int // how many steps wanted a name
 	spent     int            // elements of weights and folded constants made so far
+	budget    int            // and how many may be
 }
 
 // value is what an ONNX name stands for: a constant, or an elementwise
@@ -64,16 +65,30 @@ type step struct {
 	from   string // the ONNX node as errors show it
 	index  int    // in the finished graph
 
-	scale, shift []float64 // opAffine, for each channel
+	scale, shift channels // opAffine
+}
+
+// channels holds a number for each channel, or a single one for all.
+type channels []float64
+
+func (c channels) at(i int) float64 {
+	if len(c) == 1 {
+		return c[0]
+	}
+	return c[i]
 }
 
 // opAffine multiplies each channel by a factor and adds an offset. It exists
 // only during an import: [fold] turns it into weights and coefficients.
 const opAffine Op = 0xff
 
-func importGraph(m *onnxpb.ModelProto) (*Graph, error) {
+// importGraph takes at most budget elements for weights.
+func importGraph(m *onnxpb.ModelProto, budget int) (*Graph, error) {
 	im := &importer{
-		producers: map[string]*onnxpb.NodeProto{}, values: map[string]*value{}, names: map[string]int{},
+		budget:    budget,
+		producers: map[string]*onnxpb.NodeProto{},
+		values:    map[string]*value{},
+		names:     map[string]int{},
 	}
 	var err error
 	if im.opset, err = operatorSet(m); err != nil {
@@ -255,6 +270,10 @@ func (im *importer) output(name string) (*step, error) {
 	case len(v.dims) != 4 && !sameOrder(v.order):
 		return nil, fmt.Errorf("is a flattened image of %v, which would come out in another order;"+
 			" end the network with a linear layer, or before the Flatten", v.order)
+	case v.pad != nil:
+		return nil, v.unpadded()
+	case v.base.Op == OpInput && v.poly.isIdentity():
+		return nil, errors.New("is the input itself: the network computes nothing")
 	}
 	return im.step(v)
 }
@@ -352,23 +371,12 @@ func (im *importer) step(v *value) (*step, error) {
 		v.made = v.base
 		return v.made, nil
 	case d == 1:
-		s.Op, s.scale, s.shift = opAffine, repeat(v.poly[1], s.Shape.C), repeat(v.poly[0], s.Shape.C)
-		if err := im.charge(s.Shape.C); err != nil {
-			return nil, err
-		}
+		s.Op, s.scale, s.shift = opAffine, channels{v.poly[1]}, channels{v.poly[0]}
 	default:
 		s.Op, s.Coeffs = OpPolynomial, v.poly
 	}
 	v.made = im.add(s, v.last)
 	return v.made, nil
-}
-
-func repeat(v float64, n int) []float64 {
-	s := make([]float64, n)
-	for i := range s {
-		s[i] = v
-	}
-	return s
 }
 
 // add appends s under a name not yet taken.
@@ -384,8 +392,9 @@ func (im *importer) add(s *step, name string) *step {
 // charge counts elements about to be made: a small file must not ask for many
 // copies of its weights.
 func (im *importer) charge(n int) error {
-	if im.spent += n; im.spent > maxTotal {
-		return fmt.Errorf("the network needs more than %d weights", maxTotal)
+	if im.spent += n; im.spent > im.budget {
+		return fmt.Errorf("the layers so far need more than %d weights, many times what the file holds;"+
+			" export the network without layers that share their weights", im.budget)
 	}
 	return nil
 }

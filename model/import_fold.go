@@ -50,13 +50,10 @@ func fold(steps []*step, out *step) (*step, error) {
 func nonZero(v float64) bool { return v != 0 }
 
 // same reports whether all channels have the same factor and offset.
-func (s *step) same() bool {
-	for c := range s.scale {
-		if s.scale[c] != s.scale[0] || s.shift[c] != s.shift[0] {
-			return false
-		}
-	}
-	return true
+func (s *step) same() bool { return s.scale.same() && s.shift.same() }
+
+func (c channels) same() bool {
+	return !slices.ContainsFunc(c, func(v float64) bool { return v != c[0] })
 }
 
 // bypass makes what reads s read its input.
@@ -102,28 +99,25 @@ func (f *folder) takesBefore(p, a *step, shifted bool) bool {
 }
 
 // before multiplies the channels that p yields by scale and adds shift.
-func (f *folder) before(p *step, scale, shift []float64) {
+func (f *folder) before(p *step, scale, shift channels) {
 	switch p.Op {
 	case OpLinear:
 		k := p.Linear.K
 		for i, w := range p.W {
-			p.W[i] = float32(float64(w) * scale[i%k])
+			p.W[i] = float32(float64(w) * scale.at(i%k))
 		}
 		for i, b := range p.Bias {
-			p.Bias[i] = float32(float64(b)*scale[i] + shift[i])
+			p.Bias[i] = float32(float64(b)*scale.at(i) + shift.at(i))
 		}
 	case OpPool:
 		f.before(p.inputs[0], scale, shift)
 	case OpAdd:
-		for i, in := range p.inputs {
-			if i > 0 {
-				shift = make([]float64, len(shift))
-			}
-			f.before(in, scale, shift)
+		f.before(p.inputs[0], scale, shift)
+		for _, in := range p.inputs[1:] {
+			f.before(in, scale, channels{0})
 		}
 	case OpReshape:
-		c := p.inputs[0].Shape.C
-		f.before(p.inputs[0], repeat(scale[0], c), repeat(shift[0], c))
+		f.before(p.inputs[0], scale[:1], shift[:1])
 	case OpPolynomial:
 		p.Coeffs = polynomial{shift[0]}.plus(p.Coeffs, scale[0])
 	}
@@ -156,18 +150,25 @@ func behind(c, a *step) {
 	switch c.Op {
 	case OpLinear:
 		k := c.Linear.K
+		bias := make([]float64, k) // summed with all its bits
 		for i, w := range c.W {
 			channel := i / k % c.Linear.C
-			c.Bias[i%k] += float32(float64(w) * a.shift[channel])
-			c.W[i] = float32(float64(w) * a.scale[channel])
+			bias[i%k] += float64(w) * a.shift.at(channel)
+			c.W[i] = float32(float64(w) * a.scale.at(channel))
+		}
+		for i := range bias {
+			c.Bias[i] = float32(float64(c.Bias[i]) + bias[i])
 		}
 	case OpPolynomial:
 		c.Coeffs = polynomial(c.Coeffs).of(polynomial{a.shift[0], a.scale[0]})
 	case opAffine:
-		for i := range c.scale {
-			c.shift[i] += c.scale[i] * a.shift[i]
-			c.scale[i] *= a.scale[i]
+		n := max(len(a.scale), len(a.shift), len(c.scale), len(c.shift))
+		scale, shift := make(channels, n), make(channels, n)
+		for i := range n {
+			scale[i] = c.scale.at(i) * a.scale.at(i)
+			shift[i] = c.scale.at(i)*a.shift.at(i) + c.shift.at(i)
 		}
+		c.scale, c.shift = scale, shift
 	}
 }
 
@@ -175,7 +176,8 @@ func (f *folder) refuse(s *step) error {
 	in := s.inputs[0]
 	err := fmt.Errorf("%s cannot be folded into a convolution or linear layer: it follows %s", s.from, in.from)
 	if in.Op == OpInput {
-		return fmt.Errorf("%w, and a padded layer or another reader follows it; normalise the data before they enter the network", err)
+		return fmt.Errorf("%w, and what reads it cannot take it over, as a convolution without padding or a"+
+			" linear layer could; normalise the data before they enter the network", err)
 	}
 	if len(f.consumers[in]) > 1 {
 		return fmt.Errorf("%w, whose output is used elsewhere too;"+

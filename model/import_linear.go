@@ -106,12 +106,12 @@ func biasOf(t *tensor, k int, factor float64) ([]float32, error) {
 	if t == nil {
 		return bias, nil
 	}
-	v, err := t.broadcast([]int{1, k})
-	if err != nil {
+	if err := t.fits([]int{1, k}); err != nil {
 		return nil, fmt.Errorf("its bias: %w", err)
 	}
+	v := t.elements()
 	for i := range bias {
-		bias[i] = float32(factor * v[i])
+		bias[i] = float32(factor * v.at(i))
 	}
 	return bias, nil
 }
@@ -222,7 +222,10 @@ func (im *importer) batchNorm(n *onnxpb.NodeProto) (*value, error) {
 			return nil, fmt.Errorf("its %s has not the %d values that a tensor of shape %d needs", what, x.dims[1], x.dims)
 		}
 	}
-	scale, shift := make([]float64, x.dims[1]), make([]float64, x.dims[1])
+	if err := im.charge(2 * x.dims[1]); err != nil {
+		return nil, err
+	}
+	scale, shift := make(channels, x.dims[1]), make(channels, x.dims[1])
 	for c := range scale {
 		deviation := math.Sqrt(p[3].at(c) + epsilon)
 		if !(deviation > 0) { // also when it is no number
@@ -236,22 +239,28 @@ func (im *importer) batchNorm(n *onnxpb.NodeProto) (*value, error) {
 
 // affine returns x with each element along axis 1 times scale plus shift, as a
 // step that [fold] will merge into its neighbours.
-func (im *importer) affine(n *onnxpb.NodeProto, x *value, scale, shift []float64) (*value, error) {
+func (im *importer) affine(n *onnxpb.NodeProto, x *value, scale, shift channels) (*value, error) {
 	in, err := im.step(x)
 	if err != nil {
 		return nil, err
 	}
-	if err := im.charge(2 * len(scale)); err != nil {
-		return nil, err
-	}
-	s := &step{GraphNode: GraphNode{Op: opAffine, Shape: in.Shape}, inputs: []*step{in}, scale: scale, shift: shift}
 	if len(x.dims) != 4 && !sameOrder(x.order) {
-		s.scale, s.shift = make([]float64, len(scale)), make([]float64, len(scale))
-		for i := range scale {
-			s.scale[i], s.shift[i] = scale[channelFirst(i, x.order)], shift[channelFirst(i, x.order)]
-		}
+		scale, shift = scale.channelLast(x.order), shift.channelLast(x.order)
 	}
-	v := im.result(n, s, x.dims)
+	v := im.result(n, &step{GraphNode: GraphNode{Op: opAffine, Shape: in.Shape}, inputs: []*step{in}, scale: scale, shift: shift}, x.dims)
 	v.order = x.order
 	return v, nil
+}
+
+// channelLast takes numbers for the elements of a flattened image from the
+// order C, H, W to H, W, C.
+func (c channels) channelLast(image Shape) channels {
+	if len(c) == 1 {
+		return c
+	}
+	out := make(channels, len(c))
+	for i := range out {
+		out[i] = c[channelFirst(i, image)]
+	}
+	return out
 }

@@ -161,40 +161,45 @@ func (im *importer) withConstant(n *onnxpb.NodeProto, v *value, t *tensor) (*val
 	if n.OpType == "Pow" {
 		return power(n, v, t)
 	}
-	operand, err := t.broadcast(v.dims)
-	if err != nil {
+	if err := t.fits(v.dims); err != nil {
 		return nil, err
 	}
-	c, uniform := t.uniform()
-	if n.OpType == "Div" {
-		for i, d := range operand {
-			if operand[i] = 1 / d; d == 0 {
-				return nil, errors.New("divides by zero")
-			}
-		}
-		c = 1 / c
-	}
 	product := n.OpType == "Mul" || n.OpType == "Div"
-	if uniform {
+	if c, ok := t.uniform(); ok {
 		switch {
-		case product:
-			return elementwise(n, v, v.poly.times(polynomial{c}))
+		case n.OpType == "Div" && c == 0:
+			return nil, errDivision
+		case n.OpType == "Div":
+			c = 1 / c
 		case n.OpType == "Sub":
 			c = -c
 		}
+		if product {
+			return elementwise(n, v, v.poly.times(polynomial{c}))
+		}
 		return elementwise(n, v, v.poly.plus(polynomial{c}, 1))
 	}
-	one, zero := repeat(1, len(operand)), make([]float64, len(operand))
-	switch {
-	case product:
-		return im.affine(n, v, operand, zero)
-	case n.OpType == "Sub":
-		for i := range operand {
-			operand[i] = -operand[i]
+	if err := im.charge(t.len()); err != nil {
+		return nil, err
+	}
+	operand := t.elements()
+	for i, c := range operand {
+		switch {
+		case n.OpType == "Div" && c == 0:
+			return nil, errDivision
+		case n.OpType == "Div":
+			operand[i] = 1 / c
+		case n.OpType == "Sub":
+			operand[i] = -c
 		}
 	}
-	return im.affine(n, v, one, operand)
+	if product {
+		return im.affine(n, v, operand, channels{0})
+	}
+	return im.affine(n, v, channels{1}, operand)
 }
+
+var errDivision = errors.New("divides by zero")
 
 // constantWith combines v with a constant on its left.
 func (im *importer) constantWith(n *onnxpb.NodeProto, t *tensor, v *value) (*value, error) {
@@ -202,14 +207,16 @@ func (im *importer) constantWith(n *onnxpb.NodeProto, t *tensor, v *value) (*val
 	case "Add", "Mul":
 		return im.withConstant(n, v, t)
 	case "Sub":
-		operand, err := t.broadcast(v.dims)
-		if err != nil {
+		if err := t.fits(v.dims); err != nil {
 			return nil, err
 		}
 		if c, ok := t.uniform(); ok {
 			return elementwise(n, v, polynomial{c}.plus(v.poly, -1))
 		}
-		return im.affine(n, v, repeat(-1, len(operand)), operand)
+		if err := im.charge(t.len()); err != nil {
+			return nil, err
+		}
+		return im.affine(n, v, channels{-1}, t.elements())
 	case "Div":
 		return nil, fmt.Errorf("divides by a tensor of the network: %s", polynomialRemedy)
 	}

@@ -23,6 +23,10 @@ const (
 	// part of two bytes in the file takes a hundred in memory.
 	maxONNXParts = 1 << 20
 	maxONNXNodes = 1 << 16
+	// minWeights are the weights that any file may ask for by sharing them
+	// between layers. A larger file may ask for one with each of its bytes, four
+	// times what it holds in float32.
+	minWeights = 1 << 24
 	// minOpset is the first version of the operators whose Add and Mul broadcast
 	// as NumPy does, and whose BatchNormalization infers by default.
 	minOpset = 7
@@ -81,7 +85,7 @@ func ImportONNX(data []byte) (*Graph, error) {
 	if err != nil {
 		return nil, fmt.Errorf("importing the ONNX model: %w", err)
 	}
-	g, err := importGraph(m)
+	g, err := importGraph(m, max(minWeights, len(data)))
 	if err != nil {
 		return nil, fmt.Errorf("importing the ONNX model: %w", err)
 	}

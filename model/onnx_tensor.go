@@ -128,34 +128,35 @@ func decodeTensor(p *onnxpb.TensorProto) (*tensor, error) {
 	return t, nil
 }
 
-// broadcast returns, for every index along axis 1 of a value of shape dims, the
-// element of t that is combined with it. A shape of one dimension has no batch,
-// and its only axis counts.
-func (t *tensor) broadcast(dims []int) ([]float64, error) {
-	axis := min(1, len(dims)-1)
+// fits reports whether t can be combined with every element of a value of shape
+// dims such that all elements with the same index along axis 1 meet the same
+// number. A shape of one dimension has no batch, and its only axis counts.
+func (t *tensor) fits(dims []int) error {
 	lead := len(dims) - len(t.dims)
 	if lead < 0 {
-		return nil, fmt.Errorf("a constant of shape %d would give a value of shape %d more dimensions", t.dims, dims)
+		return fmt.Errorf("a constant of shape %d would give a value of shape %d more dimensions", t.dims, dims)
 	}
-	channels := 1
 	for i, d := range t.dims {
 		switch {
-		case d == 1:
+		case d == 1 || d == dims[lead+i] && lead+i == channelAxis(dims):
 		case d != dims[lead+i]:
-			return nil, fmt.Errorf("a constant of shape %d does not fit a value of shape %d", t.dims, dims)
-		case lead+i == axis:
-			channels = d
+			return fmt.Errorf("a constant of shape %d does not fit a value of shape %d", t.dims, dims)
 		default:
-			return nil, fmt.Errorf("a constant of shape %d differs from pixel to pixel of a value of shape %d;"+
+			return fmt.Errorf("a constant of shape %d differs from pixel to pixel of a value of shape %d;"+
 				" only one number for each channel can be folded", t.dims, dims)
 		}
 	}
-	if channels != t.len() {
-		return nil, fmt.Errorf("a constant of shape %d does not fit a value of shape %d", t.dims, dims)
-	}
-	v := make([]float64, dims[axis])
+	return nil
+}
+
+func channelAxis(dims []int) int { return min(1, len(dims)-1) }
+
+// elements returns t's elements: one, or as many as the value that it fits has
+// channels.
+func (t *tensor) elements() channels {
+	v := make(channels, t.len())
 	for i := range v {
-		v[i] = t.at(i % channels)
+		v[i] = t.at(i)
 	}
-	return v, nil
+	return v
 }
