@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 
@@ -55,9 +56,10 @@ func (frameCodec) Unmarshal(data mem.BufferSlice, v any) error {
 		}
 		return fmt.Errorf("link: cannot receive a %T", v)
 	}
-	// gRPC passes the error on as text only, so the assembly keeps it.
+	// An error goes to whoever receives, not to gRPC: a server's gRPC would end
+	// the stream with a text of its own before the handler can say anything.
 	a.err = a.add(data)
-	return a.err
+	return nil
 }
 
 // A piece is one frame to send.
@@ -113,10 +115,9 @@ func (b *buffers) Get(n int) *[]byte {
 }
 
 func (b *buffers) Put(buf *[]byte) {
-	for i, size := range b.sizes {
-		if cap(*buf) == size {
-			b.pools[i].Put(buf)
-		}
+	// The buffer is somebody else's as soon as it is put.
+	if i := slices.Index(b.sizes[:], cap(*buf)); i >= 0 {
+		b.pools[i].Put(buf)
 	}
 }
 

@@ -44,7 +44,6 @@ const maxPending = 256
 
 // A Server accepts connections from the clients it knows.
 type Server struct {
-	api.UnimplementedLinkServer
 	grpc    *grpc.Server
 	tls     *tls.Config
 	handler Handler
@@ -83,7 +82,7 @@ func NewServer(id Identity, allowed func(PublicKey) bool, h Handler, o Options) 
 		grpc.KeepaliveEnforcementPolicy(serverTolerance),
 		grpc.WaitForHandlers(true),
 	)
-	api.RegisterLinkServer(s.grpc, s)
+	api.RegisterLinkServer(s.grpc, &service{server: s})
 	return s, nil
 }
 
@@ -218,19 +217,25 @@ func ownCancel(ctx context.Context, _ *tap.Info) (context.Context, error) {
 	return context.WithValue(ctx, cancelKey{}, cancel), nil
 }
 
-// Open serves one stream; it is called by gRPC.
-func (s *Server) Open(raw grpc.BidiStreamingServer[api.Frame, api.Frame]) (err error) {
+// A service is what gRPC calls.
+type service struct {
+	api.UnimplementedLinkServer
+	server *Server
+}
+
+// Open serves one stream.
+func (s *service) Open(raw grpc.BidiStreamingServer[api.Frame, api.Frame]) error {
 	ctx := raw.Context()
 	p, _ := peer.FromContext(ctx)
 	w, ok := p.AuthInfo.(*wire)
-	cancel, ok2 := ctx.Value(cancelKey{}).(context.CancelCauseFunc)
-	if !ok || !ok2 {
+	cancel, cancellable := ctx.Value(cancelKey{}).(context.CancelCauseFunc)
+	if !ok || !cancellable {
 		return status.Error(codes.Internal, "link: the stream has no connection")
 	}
-	stream := newStream(ctx, cancel, raw, w, s.options)
+	stream := newStream(ctx, cancel, raw, w, s.server.options)
 	stream.peer = "client " + w.peer.String()
 	defer stream.Close()
-	if err := s.handle(ctx, stream); err != nil {
+	if err := s.server.handle(ctx, stream); err != nil {
 		return status.Error(codes.Aborted, presentable(err.Error()))
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"pascaline/api"
@@ -61,12 +62,27 @@ func (s *Stream) Traffic() Traffic { return s.meter.read() }
 // their way there.
 func (s *Stream) Wire() Traffic { return s.wire.meter.read() }
 
-// guard ends the stream when ctx is over or, if stalls is set, when nothing
-// moves for as long as a stall may last. It works until it is released.
-func (s *Stream) guard(ctx context.Context, stalls bool) *guard {
-	g := &guard{s: s}
+// abort ends the stream because of cause, which came from this side while doing
+// something, and so ends the call that waits on raw.
+func (s *Stream) abort(doing string, cause error) {
+	if r, ok := s.raw.(grpc.ServerStream); ok {
+		// The call will make gRPC tell the client that the stream was
+		// cancelled, before the handler can return the reason.
+		r.SetTrailer(metadata.Pairs(reasonKey, presentable(s.explainHere(doing, cause).Error())))
+	}
+	s.cancel(&localCause{cause})
+}
+
+// reasonKey is the trailer that carries the reason of [Stream.abort], as "-bin"
+// because it is UTF-8.
+const reasonKey = "pascaline-reason-bin"
+
+// guard aborts the stream when ctx is over or, if stalls is set, when nothing
+// moves for as long as a stall may last. It works until it is stopped.
+func (s *Stream) guard(ctx context.Context, doing string, stalls bool) *guard {
+	g := &guard{stream: s, doing: doing}
 	if ctx != s.ctx { // else the stream ends by itself
-		g.release = context.AfterFunc(ctx, func() { s.cancel(&localCause{causeOf(ctx)}) })
+		g.release = context.AfterFunc(ctx, func() { s.abort(doing, causeOf(ctx)) })
 	}
 	if stalls {
 		g.moved()
@@ -75,7 +91,8 @@ func (s *Stream) guard(ctx context.Context, stalls bool) *guard {
 }
 
 type guard struct {
-	s       *Stream
+	stream  *Stream
+	doing   string
 	timer   *time.Timer
 	release func() bool
 }
@@ -83,10 +100,10 @@ type guard struct {
 // moved says that something moved: a stall begins anew.
 func (g *guard) moved() {
 	if g.timer == nil {
-		g.timer = time.AfterFunc(g.s.stall, func() { g.s.cancel(&localCause{ErrStalled}) })
+		g.timer = time.AfterFunc(g.stream.stall, func() { g.stream.abort(g.doing, ErrStalled) })
 		return
 	}
-	g.timer.Reset(g.s.stall)
+	g.timer.Reset(g.stream.stall)
 }
 
 func (g *guard) stop() {
@@ -106,7 +123,7 @@ func (s *Stream) Send(ctx context.Context, kind api.Kind, payload []byte) error 
 	if err := s.ready(ctx, doing); err != nil {
 		return err
 	}
-	g := s.guard(ctx, true)
+	g := s.guard(ctx, doing, true)
 	defer g.stop()
 	s.asked.Store(true)
 	p := piece{kind: kind, size: uint64(len(payload))}
@@ -232,25 +249,28 @@ func (s *Stream) receive(ctx context.Context, due []Due, stalls bool) (api.Kind,
 	}
 	s.receiving <- struct{}{}
 	defer func() { <-s.receiving }()
-	g := s.guard(ctx, stalls)
+	g := s.guard(ctx, doing, stalls)
 	defer g.stop()
 	a := assembly{due: due}
 	for !a.done() {
-		if err := s.raw.RecvMsg(&a); err != nil {
-			switch {
-			case a.err != nil: // gRPC made text of it
-				err = &protocolError{a.err}
-			case errors.Is(err, io.EOF) && !a.begun:
-				return 0, nil, io.EOF
-			case errors.Is(err, io.EOF):
-				err = io.ErrUnexpectedEOF
-			}
-			if a.begun {
-				doing = fmt.Sprintf("%s was being received (%d of %d bytes)", kindName(a.kind), a.got, len(a.buf))
-			}
-			return 0, nil, s.fail(doing, err)
+		err := s.raw.RecvMsg(&a)
+		if err == nil && a.err != nil {
+			err = &protocolError{a.err}
 		}
-		g.moved()
+		if err == nil {
+			g.moved()
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			if !a.begun {
+				return 0, nil, io.EOF
+			}
+			err = io.ErrUnexpectedEOF
+		}
+		if a.begun {
+			doing = fmt.Sprintf("%s was being received (%d of %d bytes)", kindName(a.kind), a.got, len(a.buf))
+		}
+		return 0, nil, s.fail(doing, err)
 	}
 	round := int64(0)
 	if s.asked.Swap(false) {
@@ -312,14 +332,16 @@ func (s *Stream) explain(doing string, err error) error {
 		return failf([]error{io.ErrUnexpectedEOF}, "%s ended the exchange while %s", s.peer, doing)
 	}
 	if cause := endedHere(s.ctx); cause != nil {
-		if cause == ErrStalled {
-			return failf([]error{cause}, "%s stalled: nothing moved for %v while %s", s.peer, s.stall, doing)
-		}
-		return failf([]error{cause}, "%v, while %s (%s)", cause, doing, s.peer)
+		return s.explainHere(doing, cause)
 	}
 	st, _ := status.FromError(err)
 	if s.client && st.Code() == codes.Aborted {
 		return &RemoteError{From: s.peer, Message: presentable(st.Message())}
+	}
+	if c, ok := s.raw.(grpc.ClientStream); ok && st.Code() == codes.Canceled {
+		if reason := c.Trailer().Get(reasonKey); len(reason) > 0 {
+			return &RemoteError{From: s.peer, Message: presentable(reason[0])}
+		}
 	}
 	if lost := s.wire.lost(); lost != nil || st.Code() == codes.Unavailable {
 		if lost == nil {
@@ -334,4 +356,12 @@ func (s *Stream) explain(doing string, err error) error {
 		return failf([]error{ErrGaveUp}, "%s gave up while %s", s.peer, doing)
 	}
 	return failf([]error{err}, "the stream with %s broke while %s: %s", s.peer, doing, presentable(st.Message()))
+}
+
+// explainHere is explain for a stream that this side ended.
+func (s *Stream) explainHere(doing string, cause error) error {
+	if cause == ErrStalled {
+		return failf([]error{cause}, "%s stalled: nothing moved for %v while %s", s.peer, s.stall, doing)
+	}
+	return failf([]error{cause}, "%v, while %s (%s)", cause, doing, s.peer)
 }
