@@ -102,7 +102,7 @@ func (im *importer) arithmetic(n *onnxpb.NodeProto) (*value, error) {
 	if !slices.Equal(a.dims, b.dims) {
 		return nil, fmt.Errorf("combines tensors of shapes %d and %d; they must have the same shape", a.dims, b.dims)
 	}
-	if a.base == b.base && a.order == b.order {
+	if a.base == b.base && a.image() == b.image() {
 		switch n.OpType {
 		case "Add":
 			return elementwise(n, a, a.poly.plus(b.poly, 1))
