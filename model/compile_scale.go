@@ -12,9 +12,10 @@ const (
 	// Beyond these nothing is gained: floats have no more.
 	maxActivationBits = 24
 	maxWeightBits     = 24
-	// outputBits is the fractional bits that outputs are given where there is
-	// room: they are opened to the client alone and need not hide.
-	outputBits = 26
+	// outputBits is the fractional bits of activations, and of weights, where
+	// only outputs follow and there is room: outputs are opened to the client
+	// alone and need not hide.
+	outputBits = 13
 	// outputRoom bounds outputs and whatever else is never opened: |v| < 2^60,
 	// well inside the ring.
 	outputRoom = 60
@@ -38,7 +39,10 @@ type scaling struct {
 	opts *Options
 	*stats
 
-	users  [][]int
+	users [][]int
+	// chain is the number of linear layers on the longest path to a node, itself
+	// included, from the last polynomial or the input.
+	chain  []int
 	room   []int         // the most fractional bits that a node may have
 	sink   []int         // the node whose range set room
 	weight []int         // fractional bits of a linear node's weights
@@ -50,7 +54,7 @@ func newScaling(g *Graph, st *stats, opts *Options) *scaling {
 	n := len(g.Nodes)
 	s := &scaling{
 		g: g, opts: opts, stats: st,
-		users: make([][]int, n), room: make([]int, n), sink: make([]int, n),
+		users: make([][]int, n), chain: make([]int, n), room: make([]int, n), sink: make([]int, n),
 		weight: make([]int, n), frac: make([]int, n), act: make([]*Activation, n),
 	}
 	for i := range g.Nodes {
@@ -65,11 +69,11 @@ func newScaling(g *Graph, st *stats, opts *Options) *scaling {
 // that each linear layer's weights take, then forwards the scales that result,
 // where weights take up what their input left.
 func (s *scaling) choose() error {
-	chain, masked := s.chains()
+	masked := s.setChains()
 	for i := len(s.g.Nodes) - 1; i >= 0; i-- {
 		s.setRoom(i)
 		if s.g.Nodes[i].Op == OpLinear {
-			s.weight[i] = s.weightShare(i, chain[i], masked[i])
+			s.weight[i] = s.weightShare(i, masked[i])
 		}
 	}
 	for i := range s.g.Nodes {
@@ -80,25 +84,24 @@ func (s *scaling) choose() error {
 	return nil
 }
 
-// chains returns for each node the number of linear layers on the longest path
-// to it, itself included, from the last polynomial or the input, and whether
-// there is a polynomial before it.
-func (s *scaling) chains() (chain []int, masked []bool) {
-	chain, masked = make([]int, len(s.g.Nodes)), make([]bool, len(s.g.Nodes))
+// setChains sets the chain of every node, and returns which nodes have a
+// polynomial before them.
+func (s *scaling) setChains() (masked []bool) {
+	masked = make([]bool, len(s.g.Nodes))
 	for i := range s.g.Nodes {
 		n := &s.g.Nodes[i]
 		for _, j := range n.Inputs {
 			if s.g.Nodes[j].Op != OpPolynomial {
-				chain[i] = max(chain[i], chain[j])
+				s.chain[i] = max(s.chain[i], s.chain[j])
 			}
 			masked[i] = masked[i] || masked[j]
 		}
 		masked[i] = masked[i] || n.Op == OpPolynomial
 		if n.Op == OpLinear {
-			chain[i]++
+			s.chain[i]++
 		}
 	}
-	return chain, masked
+	return masked
 }
 
 // bitsBelow returns the most fractional bits with which a value of node i, the
@@ -119,7 +122,7 @@ func (s *scaling) setRoom(i int) {
 		}
 	}
 	if len(s.users[i]) == 0 {
-		limit(outputBits, i)
+		limit(outputBits*(s.chain[i]+1), i)
 	}
 	for _, u := range s.users[i] {
 		switch n := &s.g.Nodes[u]; n.Op {
@@ -141,13 +144,14 @@ func divisorBits(n *GraphNode) int {
 	return exp - 1
 }
 
-// weightShare returns the fractional bits for the weights of linear node i, the
-// last of chain linear layers in a row: their share of the node's room, shifted
-// towards where rounding does more harm to the output. A weight is off by a
-// twelfth of a unit squared, times the variance of what it multiplies (the bias
-// makes up for the mean); an element of the network's input by a twelfth; an
-// activation, truncated as two shares (masked), by a sixth, at random.
-func (s *scaling) weightShare(i, chain int, masked bool) int {
+// weightShare returns the fractional bits for the weights of linear node i: their
+// share, among the linear layers in a row, of the node's room; for the first of
+// them shifted towards where rounding does more harm to the output. A weight is
+// off by a twelfth of a unit squared, times the variance of what it multiplies
+// (the bias makes up for the mean); an element of the network's input by a
+// twelfth; an activation, truncated as two shares (masked), by a sixth, at
+// random.
+func (s *scaling) weightShare(i int, masked bool) int {
 	n := &s.g.Nodes[i]
 	limit := weightLimit(n)
 	if s.opts.WeightBits != 0 {
@@ -164,10 +168,12 @@ func (s *scaling) weightShare(i, chain int, masked bool) int {
 	for _, mean := range s.patch[i] {
 		fromWeights -= mean * mean
 	}
-	share := float64(s.room[i]) / float64(chain+1)
-	if fromInput > 0 && fromWeights > 0 {
+	share := float64(s.room[i]) / float64(s.chain[i]+1)
+	if s.chain[i] == 1 && fromInput > 0 && fromWeights > 0 {
 		share += math.Log2(fromWeights/fromInput) / 4
 	}
+	// The other layers of the row and the tensor before it need theirs.
+	limit = min(limit, s.room[i]-minBits*s.chain[i])
 	return max(minBits, min(int(math.Round(share)), limit))
 }
 
@@ -296,14 +302,19 @@ func (s *scaling) setActivation(i int) error {
 // it names the layer whose range leaves too few bits.
 func (s *scaling) refuse(i int) error {
 	sink := &s.g.Nodes[s.sink[i]]
+	if s.opts.ActivationBits != 0 || s.opts.WeightBits != 0 {
+		return fmt.Errorf("layer %q leaves %d fractional bits at %q, which the asked-for %d of activations and %d of weights do not fit; "+
+			"ask for fewer, or for none to have them chosen", sink.Name, s.room[i], s.g.Nodes[i].Name, s.opts.ActivationBits, s.opts.WeightBits)
+	}
 	if sink.Op != OpPolynomial {
-		return fmt.Errorf("layer %q: the scales of the linear layers before it add up to more than %d bits for values up to %.3g; "+
-			"put fewer linear layers in a row, or merge them", sink.Name, outputRoom, s.max[s.sink[i]])
+		return fmt.Errorf("layer %q reaches %.4g in calibration after %d linear layers in a row, whose fractional bits do not fit beside that in %d; "+
+			"merge linear layers, or scale the weights down", sink.Name, s.max[s.sink[i]], s.chain[s.sink[i]], outputRoom)
 	}
 	in := sink.Inputs[0]
-	return fmt.Errorf("layer %q: the input of its polynomial, from %q, reaches %.4g in calibration (%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
-		"the %d fractional bits that this leaves are too few for the activations and weights before it; "+
-		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, or lower the margin or σ",
-		sink.Name, s.g.Nodes[in].Name, s.max[in], s.opts.Margin*s.max[in], s.opts.Margin,
-		openedBits-int(s.opts.Sigma), s.opts.Sigma, max(0, s.bitsBelow(in, openedBits-int(s.opts.Sigma))))
+	limit := openedBits - int(s.opts.Sigma)
+	return fmt.Errorf("layer %q: its polynomial's input, from %q, reaches ±%.4g in calibration (±%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
+		"that leaves %d fractional bits for the activations and the %d linear layers before it, and each needs at least %d; "+
+		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, merge linear layers, or lower the margin or σ",
+		sink.Name, s.g.Nodes[in].Name, s.max[in], s.opts.Margin*s.max[in], s.opts.Margin, limit, s.opts.Sigma,
+		max(0, s.bitsBelow(in, limit)), s.chain[in], minBits)
 }
