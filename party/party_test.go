@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pascaline/internal/mnist"
 	"pascaline/internal/plantest"
@@ -29,6 +30,7 @@ type world struct {
 	serverStore          *store.Store
 	server               *link.Server
 	address              string
+	stall                time.Duration // the server's, if not the default
 }
 
 func newWorld(t *testing.T, m *model.Model) *world {
@@ -61,7 +63,7 @@ func (w *world) startServer() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if w.server, err = link.NewServer(w.serverID, link.Allow(w.clientID.Public()), p.Handle, link.Options{}); err != nil {
+	if w.server, err = link.NewServer(w.serverID, link.Allow(w.clientID.Public()), p.Handle, link.Options{Stall: w.stall}); err != nil {
 		w.t.Fatal(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
