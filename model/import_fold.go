@@ -32,10 +32,8 @@ func fold(steps []*step, out *step) (*step, error) {
 		switch {
 		case f.takesBefore(in, s, slices.ContainsFunc(s.shift, nonZero)):
 			f.before(in, s.scale, s.shift)
-		case s != out && f.takeBehind(s):
-			for _, c := range f.consumers[s] {
-				behind(c, s)
-			}
+		case f.takesBehind(s, s.scale, s.shift):
+			f.behind(s, s.scale, s.shift)
 		default:
 			return nil, f.refuse(s)
 		}
@@ -123,52 +121,75 @@ func (f *folder) before(p *step, scale, shift channels) {
 	}
 }
 
-// takeBehind reports whether everything that reads the affine step a can take
-// its factors and offsets.
-func (f *folder) takeBehind(a *step) bool {
-	for _, c := range f.consumers[a] {
+// takesBehind reports whether everything that reads p can take the factors and
+// offsets of p's channels into itself, or hand them on.
+func (f *folder) takesBehind(p *step, scale, shift channels) bool {
+	shifted := slices.ContainsFunc(shift, nonZero)
+	for _, c := range f.consumers[p] {
+		ok := false
 		switch c.Op {
 		case OpLinear:
-			// Padding is zero, not the offset.
-			if padded(c.Linear) && slices.ContainsFunc(a.shift, nonZero) {
-				return false
-			}
+			ok = !(shifted && padded(c.Linear)) // padding is zero, not the offset
 		case OpPolynomial:
-			if !a.same() {
-				return false
-			}
+			ok = scale.same() && shift.same()
 		case opAffine:
-		default:
+			ok = true
+		case OpPool:
+			ok = !(shifted && padded(c.Pool)) && f.takesBehind(c, scale, shift)
+		case OpReshape:
+			ok = (scale.same() && shift.same() || c.Shape.H*c.Shape.W == 1) &&
+				f.takesBehind(c, scale.flattened(c.Shape.C), shift.flattened(c.Shape.C))
+		}
+		if !ok {
 			return false
 		}
 	}
-	return true
+	return len(f.consumers[p]) > 0
 }
 
-// behind makes c, which reads the affine step a, compute on a's input.
-func behind(c, a *step) {
-	switch c.Op {
-	case OpLinear:
-		k := c.Linear.K
-		bias := make([]float64, k) // summed with all its bits
-		for i, w := range c.W {
-			channel := i / k % c.Linear.C
-			bias[i%k] += float64(w) * a.shift.at(channel)
-			c.W[i] = float32(float64(w) * a.scale.at(channel))
+// flattened returns the numbers for the n elements of an image as a vector: in
+// the order H, W, C they come round again with every pixel.
+func (c channels) flattened(n int) channels {
+	if c.same() {
+		return c[:1]
+	}
+	out := make(channels, n)
+	for i := range out {
+		out[i] = c[i%len(c)]
+	}
+	return out
+}
+
+// behind makes what reads p compute on p's channels times scale plus shift.
+func (f *folder) behind(p *step, scale, shift channels) {
+	for _, c := range f.consumers[p] {
+		switch c.Op {
+		case OpLinear:
+			k := c.Linear.K
+			bias := make([]float64, k) // summed with all its bits
+			for i, w := range c.W {
+				channel := i / k % c.Linear.C
+				bias[i%k] += float64(w) * shift.at(channel)
+				c.W[i] = float32(float64(w) * scale.at(channel))
+			}
+			for i := range bias {
+				c.Bias[i] = float32(float64(c.Bias[i]) + bias[i])
+			}
+		case OpPolynomial:
+			c.Coeffs = polynomial(c.Coeffs).of(polynomial{shift[0], scale[0]})
+		case opAffine:
+			n := max(len(scale), len(shift), len(c.scale), len(c.shift))
+			newScale, newShift := make(channels, n), make(channels, n)
+			for i := range n {
+				newScale[i] = c.scale.at(i) * scale.at(i)
+				newShift[i] = c.scale.at(i)*shift.at(i) + c.shift.at(i)
+			}
+			c.scale, c.shift = newScale, newShift
+		case OpPool:
+			f.behind(c, scale, shift)
+		case OpReshape:
+			f.behind(c, scale.flattened(c.Shape.C), shift.flattened(c.Shape.C))
 		}
-		for i := range bias {
-			c.Bias[i] = float32(float64(c.Bias[i]) + bias[i])
-		}
-	case OpPolynomial:
-		c.Coeffs = polynomial(c.Coeffs).of(polynomial{a.shift[0], a.scale[0]})
-	case opAffine:
-		n := max(len(a.scale), len(a.shift), len(c.scale), len(c.shift))
-		scale, shift := make(channels, n), make(channels, n)
-		for i := range n {
-			scale[i] = c.scale.at(i) * a.scale.at(i)
-			shift[i] = c.scale.at(i)*a.shift.at(i) + c.shift.at(i)
-		}
-		c.scale, c.shift = scale, shift
 	}
 }
 

@@ -95,6 +95,25 @@ var networks = []struct {
 		x := b.node("Div", b.node("Sub", "x", b.random(0, 1, 3, 1, 1)), b.random(1, 3, 1, 1))
 		return b, b.conv(x, 3, 2, 3, 1, 0)
 	}, "linear"},
+	{"normalised data, flattened", func() (*onnxBuilder, string) {
+		b := newONNX(1, 3, 2, 2)
+		x := b.node("Div", b.node("Sub", "x", b.random(0, 3, 1, 1)), b.random(1, 3, 1, 1))
+		return b, b.linear(b.node("Flatten", x), 12, 2)
+	}, "reshape linear"},
+	{"normalised data, flattened and activated", func() (*onnxBuilder, string) {
+		b := newONNX(1, 3, 2, 2)
+		x := b.node("Div", b.node("Sub", "x", b.number(0.1307)), b.number(0.3081))
+		return b, b.linear(b.square(b.node("Flatten", x)), 12, 2)
+	}, "reshape polynomial linear"},
+	{"normalised data, pooled", func() (*onnxBuilder, string) {
+		b := newONNX(1, 3, 6, 6)
+		x := b.node("AveragePool", b.batchNorm("x", 3), intsAttr("kernel_shape", 2, 2))
+		return b, b.conv(b.batchNorm(x, 3), 3, 2, 3, 1, 0)
+	}, "pool linear"},
+	{"batch norm of one channel and an activation", func() (*onnxBuilder, string) {
+		b := newONNX(1, 1, 3, 3)
+		return b, b.square(b.batchNorm("x", 1))
+	}, "polynomial"},
 	{"scaled data and a padded convolution", func() (*onnxBuilder, string) {
 		b := newONNX(1, 3, 5, 5)
 		return b, b.conv(b.node("Div", "x", b.number(255)), 3, 2, 3, 1, 1)
@@ -192,6 +211,14 @@ var networks = []struct {
 			&onnxpb.TensorProto{DataType: onnxpb.TensorProto_BOOL, RawData: []byte{0}})))
 		return b, b.node("Cast", b.node("Identity", b.linear(b.square(y), 4, 3)), intAttr("to", 1))
 	}, "linear polynomial linear"},
+	{"sizes computed and cast", func() (*onnxBuilder, string) {
+		b := newONNX(0, 2, 3, 4)
+		pick := func(i int64) string {
+			return b.node("Cast", b.node("Cast", b.node("Gather", b.node("Shape", "x"), b.ints(i)), intAttr("to", 1)), intAttr("to", 7))
+		}
+		features := b.node("Mul", b.node("Mul", pick(1), pick(2)), pick(3))
+		return b, b.linear(b.node("Reshape", "x", b.node("Concat", b.ints(-1), features, intAttr("axis", 0))), 24, 3)
+	}, "reshape linear"},
 	{"constants through identity, and computed", func() (*onnxBuilder, string) {
 		b := newONNX(1, 5)
 		w := b.node("Identity", b.random(0, 5, 4))
