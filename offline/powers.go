@@ -32,9 +32,10 @@ import (
 // 2^o − x_k + b^k mod 2^128.
 //
 // Everything is done modulo plaintext primes T whose product exceeds every x_k,
-// which the client therefore knows exactly: the shares always add up, and
-// nothing is wrong with small probability except that a coefficient may decrypt
-// wrongly with probability 2^−70 (powersTail).
+// so the client reconstructs x_k exactly, as an integer. Masks uniform modulo
+// the product would leave a small probability of shares that are off by it;
+// here the only thing left to chance is that ten standard deviations suffice
+// for decryption (powersTail).
 //
 // # Encryption
 //
@@ -54,9 +55,13 @@ import (
 //     The error that c0 would get as well is left to step 3, which drowns it;
 //  2. the mask: x_k is within 2^−45 of independent of a, since |v_k| ≤ 2^o and
 //     M_k is uniform below 2^m, m ≥ o + 45;
-//  3. the flood: c0 is determined by c1, x_k and noise that depends on a; noise
-//     shifts a uniform flood by 2^−52 of its width in the mean;
+//  3. the flood, uniform over about half of Q/T: c0 is determined by c1, x_k and
+//     noise that depends on a; noise shifts the flood by 2^−52 of its width in
+//     the mean, whatever a is;
 //  4. rounding to what decryption needs: a public function of the result.
+//
+// From step 3 on, c0 is a fraction of Q in units of 2^−128, of which the flood
+// has 2^69 or more: that rounding adds less than 2^−66 to step 3.
 //
 // So a client that follows the protocol sees, for each element, at most 7·2^−45
 // + 39·2^−52 more than x_k, which is uniform: statistically 2^−42 at degree 8,

@@ -22,7 +22,7 @@ type PowersEncryptor struct {
 	negInvT [][]uint64       // [i][l]: −1/T_i mod q_l, in Montgomery form
 	inverse [3]uint64        // 1/q_0 mod q_1, 1/q_0 mod q_2, 1/q_1 mod q_2, in Montgomery form
 
-	lift     [2]*residueForm // c1 of a reply to its residues modulo q_0 and q_1
+	lift     [2]*residueForm // c1 of a reply to 2^64·c1 mod q_0 and q_1
 	away     [2]uint64       // 2^100 mod q_0 and q_1
 	garner   [][]uint64      // [i][j]: 1/T_j mod T_i, j < i, in Montgomery form
 	multiple [][]uint64      // [k−2][i]: k! mod T_i, in Montgomery form
@@ -33,15 +33,14 @@ type PowersEncryptor struct {
 
 // encryptorScratch is what one call needs.
 type encryptorScratch struct {
-	powers       [][][]uint64 // [k−1]: planes of b^k mod 2^128
-	flipped      [][]uint64   // planes
-	slots        []uint64
-	c            [][]uint64 // modulo each q
-	small        []int64
-	planes       [][]uint64
-	masked       [][][]uint64 // [k−2][i]: values of x_k/k! mod T_i
-	c0           []uint64
-	lowV, lowPow []uint64
+	powers  [][][]uint64 // [k−1]: planes of b^k mod 2^128
+	flipped [][]uint64   // planes
+	slots   []uint64
+	c       [][]uint64 // modulo each q
+	small   []int64
+	planes  [][]uint64
+	masked  [][][]uint64 // [k−2][i]: values of x_k/k! mod T_i
+	c0      []uint64
 }
 
 // NewPowersEncryptor draws a fresh key pair for powers up to degree of masks of
@@ -51,6 +50,10 @@ func NewPowersEncryptor(degree int, maskBits uint) (*PowersEncryptor, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newPowersEncryptor(r), nil
+}
+
+func newPowersEncryptor(r *powersRings) *PowersEncryptor {
 	e := &PowersEncryptor{powersRings: r}
 	secret, seed := ring.NewSeed(), ring.NewSeed()
 	e.minusS = r.q.secretKey(ring.NewStream(secret, "powers/secret"))
@@ -65,7 +68,7 @@ func NewPowersEncryptor(degree int, maskBits uint) (*PowersEncryptor, error) {
 	e.prepareEncryption()
 	e.prepareDecryption()
 	e.scratch.New = func() any { return e.newScratch() }
-	return e, nil
+	return e
 }
 
 // prepareEncryption computes the constants of Encrypt.
@@ -93,9 +96,9 @@ func (e *PowersEncryptor) prepareEncryption() {
 
 // prepareDecryption computes the constants of Decrypt.
 func (e *PowersEncryptor) prepareDecryption() {
-	one, away := big.NewInt(1), power2(100)
+	unit, away := power2(64), power2(100)
 	for l := range e.lift {
-		e.lift[l] = newResidueForm(e.q.sub[l], widePlanes(e.bits1), one, new(big.Int))
+		e.lift[l] = newResidueForm(e.q.sub[l], widePlanes(e.bits1), unit, new(big.Int))
 		e.away[l] = new(big.Int).Mod(away, new(big.Int).SetUint64(e.q.q[l])).Uint64()
 	}
 	product := big.NewInt(1)
@@ -160,7 +163,7 @@ func (e *PowersEncryptor) Encrypt(rho []uint64) ([]byte, error) {
 		for j := range e.degree - 1 {
 			flipSign(s.flipped, s.powers[j])
 			e.encode[i][j].apply(s.slots, s.flipped)
-			e.t.sub[i].INTT(s.slots, s.slots)
+			e.t.transform[i].intt(s.slots)
 			e.q.uniform(s.c, public, "powers/query", uint64(i), uint64(j))
 			smallErrors(s.small, ring.NewStream(secret, "powers/query error", uint64(i), uint64(j)))
 			e.encrypt(s, i)
@@ -181,9 +184,9 @@ func (e *PowersEncryptor) encrypt(s *encryptorScratch, i int) {
 		for x, v := range c {
 			c[x] = lattigo.MRedLazy(v, minusS[x], q, inv)
 		}
-		sub.INTTLazy(c, c)
+		e.q.transform[l].intt(c)
 		small, z := s.small[:len(c)], s.slots[:len(c)]
-		for x, v := range c { // below 2q + 2q + q
+		for x, v := range c { // below q + 2q + q
 			err := uint64(small[x]) + q&uint64(small[x]>>63)
 			c[x] = v + lattigo.MRedLazy(z[x], f, q, inv) + err
 		}
@@ -191,7 +194,7 @@ func (e *PowersEncryptor) encrypt(s *encryptorScratch, i int) {
 	e.toInteger(s)
 }
 
-// toInteger writes the integers below Q that s.c holds in residues (below five
+// toInteger writes the integers below Q that s.c holds in residues (below four
 // times each prime) to s.planes, without their low bits, by Garner's method.
 func (e *PowersEncryptor) toInteger(s *encryptorScratch) {
 	s0, s1, s2 := e.q.sub[0], e.q.sub[1], e.q.sub[2]
@@ -257,7 +260,7 @@ func (e *PowersEncryptor) decrypt(s *encryptorScratch, dst []uint64, i int, src 
 		m := h + carry + l>>63
 		dst[x] = m - t&-((t-1-m)>>63) // T itself is 0
 	}
-	e.t.sub[i].NTT(dst, dst)
+	e.t.transform[i].ntt(dst)
 	return src
 }
 
@@ -274,9 +277,9 @@ func (e *PowersEncryptor) phase(s *encryptorScratch, src []byte) []byte {
 	for l := range 2 {
 		sub, c := e.q.sub[l], s.c[l]
 		e.lift[l].apply(c, planes)
-		sub.NTT(c, c)
-		sub.MulCoeffsBarrett(c, e.minusS[l], c)
-		sub.INTT(c, c)
+		e.q.transform[l].ntt(c)
+		sub.MulCoeffsMontgomeryLazy(c, e.minusS[l], c)
+		e.q.transform[l].intt(c)
 	}
 	s0, s1 := e.q.sub[0], e.q.sub[1]
 	q0, q1, m1, bred0 := s0.Modulus, s1.Modulus, s1.MRedConstant, s0.BRedConstant

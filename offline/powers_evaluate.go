@@ -45,6 +45,10 @@ func NewPowersEvaluator(degree int, maskBits uint, publicKey []byte) (*PowersEva
 	if err != nil {
 		return nil, err
 	}
+	return newPowersEvaluator(r, publicKey)
+}
+
+func newPowersEvaluator(r *powersRings, publicKey []byte) (*PowersEvaluator, error) {
 	v := &PowersEvaluator{powersRings: r}
 	if err := v.readKey(publicKey); err != nil {
 		return nil, fmt.Errorf("reading the public key for powers: %w", err)
@@ -211,14 +215,14 @@ func (v *PowersEvaluator) prepareOwn(s *evaluatorScratch, rho []uint64, shares [
 func (v *PowersEvaluator) factorValues(s *evaluatorScratch, i, j int) {
 	flipSign(s.flipped, s.powers[j])
 	v.factor[i][j].apply(s.slots, s.flipped)
-	v.t.sub[i].INTT(s.slots, s.slots)
+	v.t.transform[i].intt(s.slots)
 	t := v.t.q[i]
 	for l, sub := range v.q.sub {
 		d, add := s.factors[j][l], sub.Modulus-t
 		for x, m := range s.slots[:len(d)] {
 			d[x] = m + add&-((t/2-m)>>63)
 		}
-		sub.NTT(d, d)
+		v.q.transform[l].ntt(d)
 	}
 }
 
@@ -237,9 +241,9 @@ func (v *PowersEvaluator) unpack(s *evaluatorScratch, dst [][]uint64, src []byte
 	if over != 0 {
 		return nil, fmt.Errorf("a coefficient is not below the modulus")
 	}
-	for l, sub := range v.q.sub {
-		v.receive[l].apply(dst[l], s.planes)
-		sub.NTT(dst[l], dst[l])
+	for l, f := range v.receive {
+		f.apply(dst[l], s.planes)
+		v.q.transform[l].ntt(dst[l])
 	}
 	return src, nil
 }
@@ -271,7 +275,7 @@ func (v *PowersEvaluator) answer(s *evaluatorScratch, i, k int, seed ring.Seed, 
 	v.fractions.of(s.hi, s.lo, v.q, s.sum)
 	// mask and own power,
 	v.own[k][i].apply(s.slots, s.own[k])
-	v.t.sub[i].INTT(s.slots, s.slots)
+	v.t.transform[i].intt(s.slots)
 	// flood, uniform in ±2^(flood−1), in units of Q/2^128, flood from 65 to 128,
 	flood := ring.NewStream(seed, "powers/flood", index...)
 	low, high := s.sum[0], s.sum[1]
@@ -304,7 +308,7 @@ func (v *PowersEvaluator) products(s *evaluatorScratch, c [][][]uint64, p [][]ui
 			x, y = append(x, c[j][l]), append(y, s.factors[k-j][l])
 		}
 		dot(s.sum[l], sub, x, y)
-		sub.INTTLazy(s.sum[l], s.sum[l])
+		v.q.transform[l].intt(s.sum[l])
 	}
 }
 

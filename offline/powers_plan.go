@@ -21,7 +21,8 @@ var powersPrimes = [3]uint64{1<<61 - 376831, 1<<61 - 573439, 1<<61 - 999423}
 // client, in bits: of the mask, for each power of an element, and of the flood,
 // for each coefficient of a reply. An element meets at most seven masks, and on
 // average one coefficient for each power and plaintext prime: 12 at degree 4,
-// 39 at degree 8.
+// 39 at degree 8. So the flood's share of what leaks stays below the masks',
+// and each bit that it does not have is one that no query has to send.
 const (
 	powersMaskSigma  = 45
 	powersFloodSigma = 52
@@ -30,7 +31,8 @@ const (
 // powersTail is ten standard deviations of the error that rounding c1 makes,
 // in units of its last place: Σ s_i·u_i for u_i uniform in ±1/2 and s_i
 // ternary, its weight itself ten deviations above the mean, 5888 of 8192. A
-// reply has at most 39·8192 coefficients; 2^−55 of them decrypt wrongly.
+// coefficient exceeds it with probability 2^−75, one of the 39·8192 that a
+// reply has at most with 2^−57.
 const powersTail = 222
 
 // powersPlan is the arithmetic of the exchange for one degree and one width of

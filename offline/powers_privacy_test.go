@@ -179,11 +179,9 @@ func TestPowersNoiseIsWhatThePlanAllows(t *testing.T) {
 		for x := range one[l] {
 			one[l][x] = 1
 		}
-		dot(phase[l], sub, [][]uint64{s.c0[0][l]}, [][]uint64{one[l]})
 		c1s := make([]uint64, PowersSlots)
-		dot(c1s, sub, [][]uint64{s.c1[0][l]}, [][]uint64{e.minusS[l]})
-		sub.Reduce(c1s, c1s)
-		sub.Reduce(phase[l], phase[l])
+		sub.MulCoeffsMontgomery(s.c0[0][l], one[l], phase[l])
+		sub.MulCoeffsMontgomery(s.c1[0][l], e.minusS[l], c1s)
 		sub.Sub(phase[l], c1s, phase[l])
 	}
 	v.q.intt(phase)

@@ -10,7 +10,9 @@ import (
 )
 
 // Vectors of integers longer than a word are planes: plane l holds bits 64·l to
-// 64·l+63 of every element. Nothing in this file branches on an element.
+// 64·l+63 of every element. Nothing in this file branches on an element, and
+// neither does lattigo's arithmetic: its conditional subtractions compile to
+// conditional moves.
 
 // centredPowers writes the powers x^1..x^d mod 2^128 of x = rho − 2^(maskBits−1)
 // to powers[0..d−1], for as many elements as rho has; the rest are set to zero.
@@ -71,7 +73,7 @@ func words128(x *big.Int) (hi, lo uint64) {
 	return m.Rsh(m, 64).Uint64(), lo
 }
 
-// addSignedPlanes adds to the integers in planes the constant 2^bit and
+// subtractSigned adds the constant 2^bit to the integers in planes and
 // subtracts the signed 128-bit integers (lo, hi).
 func subtractSigned(planes [][]uint64, bit uint, lo, hi []uint64) {
 	constant := make([]uint64, len(planes))
@@ -100,19 +102,18 @@ func subtractSigned(planes [][]uint64, bit uint, lo, hi []uint64) {
 
 // residueForm maps an integer in planes to (f·x + k) mod q, f and k fixed.
 type residueForm struct {
-	c     []uint64 // f·2^(64·l)·2^64 mod q for plane l
-	k     uint64
-	q     uint64
-	inv   uint64
-	bred  []uint64
-	words int
+	c       []uint64 // f·2^(64·l)·2^64 mod q for plane l
+	k       uint64
+	q       uint64
+	inv     uint64 // 1/q mod 2^64
+	barrett uint64 // ⌊2^64/q⌋
 }
 
 // newResidueForm returns the form x ↦ f·x + k mod the modulus of s, for x of
 // the given number of words.
 func newResidueForm(s *lattigo.SubRing, words int, f, k *big.Int) *residueForm {
 	q := new(big.Int).SetUint64(s.Modulus)
-	r := &residueForm{q: s.Modulus, inv: s.MRedConstant, bred: s.BRedConstant, words: words}
+	r := &residueForm{q: s.Modulus, inv: s.MRedConstant, barrett: s.BRedConstant[0]}
 	r.k = new(big.Int).Mod(k, q).Uint64()
 	for l := range words {
 		c := new(big.Int).Lsh(f, uint(64*l))
@@ -121,73 +122,113 @@ func newResidueForm(s *lattigo.SubRing, words int, f, k *big.Int) *residueForm {
 	return r
 }
 
-// apply sets dst to f·x + k mod q, fully reduced.
+// apply sets dst to f·x + k mod q, fully reduced, for planes of one to five
+// words.
 func (r *residueForm) apply(dst []uint64, planes [][]uint64) {
-	var acc accumulator
-	for at := 0; at < len(dst); at += len(acc.lo) {
-		n := min(len(dst)-at, len(acc.lo))
-		acc.clear(n)
-		for l, c := range r.c {
-			acc.scale(planes[l][at:at+n], c)
+	n := len(dst)
+	p0 := planes[0][:n]
+	switch len(r.c) {
+	case 1:
+		for i := range dst {
+			dst[i] = r.reduce(bits.Mul64(p0[i], r.c[0]))
 		}
-		d := dst[at : at+n]
-		for i := range d {
-			// Below (words+1)·q + k: five words of q < 2^61 stay below 2^64.
-			h, _ := bits.Mul64(acc.lo[i]*r.inv, r.q)
-			d[i] = lattigo.BRedAdd(acc.hi[i]-h+r.q+r.k, r.q, r.bred)
+	case 2:
+		c0, c1 := r.c[0], r.c[1]
+		p1 := planes[1][:n]
+		for i := range dst {
+			hi, lo := bits.Mul64(p0[i], c0)
+			dst[i] = r.reduce(multiplyAdd(hi, lo, p1[i], c1))
+		}
+	case 3:
+		c0, c1, c2 := r.c[0], r.c[1], r.c[2]
+		p1, p2 := planes[1][:n], planes[2][:n]
+		for i := range dst {
+			hi, lo := bits.Mul64(p0[i], c0)
+			hi, lo = multiplyAdd(hi, lo, p1[i], c1)
+			dst[i] = r.reduce(multiplyAdd(hi, lo, p2[i], c2))
+		}
+	case 4:
+		c0, c1, c2, c3 := r.c[0], r.c[1], r.c[2], r.c[3]
+		p1, p2, p3 := planes[1][:n], planes[2][:n], planes[3][:n]
+		for i := range dst {
+			hi, lo := bits.Mul64(p0[i], c0)
+			hi, lo = multiplyAdd(hi, lo, p1[i], c1)
+			hi, lo = multiplyAdd(hi, lo, p2[i], c2)
+			dst[i] = r.reduce(multiplyAdd(hi, lo, p3[i], c3))
+		}
+	case 5:
+		c0, c1, c2, c3, c4 := r.c[0], r.c[1], r.c[2], r.c[3], r.c[4]
+		p1, p2, p3, p4 := planes[1][:n], planes[2][:n], planes[3][:n], planes[4][:n]
+		for i := range dst {
+			hi, lo := bits.Mul64(p0[i], c0)
+			hi, lo = multiplyAdd(hi, lo, p1[i], c1)
+			hi, lo = multiplyAdd(hi, lo, p2[i], c2)
+			hi, lo = multiplyAdd(hi, lo, p3[i], c3)
+			dst[i] = r.reduce(multiplyAdd(hi, lo, p4[i], c4))
 		}
 	}
 }
 
-// accumulator sums products of two words for a block of elements. Up to eight
-// products of factors below 2^61, or five of a word and a factor below 2^61,
-// stay below 2^128.
-type accumulator struct{ lo, hi [512]uint64 }
-
-func (a *accumulator) clear(n int) {
-	clear(a.lo[:n])
-	clear(a.hi[:n])
+// reduce returns x/2^64 + k mod q for x below 5·2^64·q: the sum before the
+// last step is below 7q < 2^64.
+func (r *residueForm) reduce(hi, lo uint64) uint64 {
+	h, _ := bits.Mul64(lo*r.inv, r.q)
+	x := hi - h + r.q + r.k
+	h, _ = bits.Mul64(x, r.barrett)
+	x -= h * r.q
+	return x - r.q&-((r.q-1-x)>>63)
 }
 
-// scale adds c·x.
-func (a *accumulator) scale(x []uint64, c uint64) {
-	lo, hi := a.lo[:len(x)], a.hi[:len(x)]
-	for i, v := range x {
-		h, l := bits.Mul64(v, c)
-		var carry uint64
-		lo[i], carry = bits.Add64(lo[i], l, 0)
-		hi[i], _ = bits.Add64(hi[i], h, carry)
-	}
-}
-
-// multiply adds x·y.
-func (a *accumulator) multiply(x, y []uint64) {
-	lo, hi := a.lo[:len(x)], a.hi[:len(x)]
-	y = y[:len(x)]
-	for i, v := range x {
-		h, l := bits.Mul64(v, y[i])
-		var carry uint64
-		lo[i], carry = bits.Add64(lo[i], l, 0)
-		hi[i], _ = bits.Add64(hi[i], h, carry)
-	}
+// multiplyAdd returns hi·2^64 + lo + x·y, which the caller knows to be below
+// 2^128.
+func multiplyAdd(hi, lo, x, y uint64) (uint64, uint64) {
+	h, l := bits.Mul64(x, y)
+	lo, carry := bits.Add64(lo, l, 0)
+	hi, _ = bits.Add64(hi, h, carry)
+	return hi, lo
 }
 
 // dot sets dst to Σ_l x[l]·y[l]/2^64 mod the modulus of s, below twice it. All
 // factors are reduced and there are at most eight products: their sum is below
-// 8·q² < q·2^64.
+// 8·q² < q·2^64, since q < 2^61.
 func dot(dst []uint64, s *lattigo.SubRing, x, y [][]uint64) {
-	var acc accumulator
-	q, inv := s.Modulus, s.MRedConstant
-	for at := 0; at < len(dst); at += len(acc.lo) {
-		n := min(len(dst)-at, len(acc.lo))
-		acc.clear(n)
-		for l := range x {
-			acc.multiply(x[l][at:at+n], y[l][at:at+n])
+	n, q, inv := len(dst), s.Modulus, s.MRedConstant
+	x0, y0, x1, y1 := x[0][:n], y[0][:n], x[1][:n], y[1][:n]
+	switch len(x) {
+	case 2:
+		for i := range dst {
+			hi, lo := bits.Mul64(x0[i], y0[i])
+			hi, lo = multiplyAdd(hi, lo, x1[i], y1[i])
+			h, _ := bits.Mul64(lo*inv, q)
+			dst[i] = hi - h + q
 		}
-		d := dst[at : at+n]
-		for i := range d {
-			h, _ := bits.Mul64(acc.lo[i]*inv, q)
-			d[i] = acc.hi[i] - h + q
+	case 3:
+		x2, y2 := x[2][:n], y[2][:n]
+		for i := range dst {
+			hi, lo := bits.Mul64(x0[i], y0[i])
+			hi, lo = multiplyAdd(hi, lo, x1[i], y1[i])
+			hi, lo = multiplyAdd(hi, lo, x2[i], y2[i])
+			h, _ := bits.Mul64(lo*inv, q)
+			dst[i] = hi - h + q
+		}
+	case 4:
+		x2, y2, x3, y3 := x[2][:n], y[2][:n], x[3][:n], y[3][:n]
+		for i := range dst {
+			hi, lo := bits.Mul64(x0[i], y0[i])
+			hi, lo = multiplyAdd(hi, lo, x1[i], y1[i])
+			hi, lo = multiplyAdd(hi, lo, x2[i], y2[i])
+			hi, lo = multiplyAdd(hi, lo, x3[i], y3[i])
+			h, _ := bits.Mul64(lo*inv, q)
+			dst[i] = hi - h + q
+		}
+	default:
+		for i := range dst {
+			var hi, lo uint64
+			for l, v := range x {
+				hi, lo = multiplyAdd(hi, lo, v[i], y[l][i])
+			}
+			h, _ := bits.Mul64(lo*inv, q)
+			dst[i] = hi - h + q
 		}
 	}
 }

@@ -16,9 +16,10 @@ import (
 //
 // Primes stay below 2^61: above that, lattigo's inverse transform overflows.
 type rlwe struct {
-	n   int
-	q   []uint64
-	sub []*lattigo.SubRing
+	n         int
+	q         []uint64
+	sub       []*lattigo.SubRing
+	transform []transform
 }
 
 // newRLWE returns the ring of degree n, a power of two, over the given primes,
@@ -33,7 +34,11 @@ func newRLWE(n int, q ...uint64) (*rlwe, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the ring of degree %d: %w", n, err)
 	}
-	return &rlwe{n: n, q: q, sub: r.SubRings}, nil
+	x := &rlwe{n: n, q: q, sub: r.SubRings}
+	for _, s := range x.sub {
+		x.transform = append(x.transform, newTransform(s))
+	}
+	return x, nil
 }
 
 // poly returns the zero polynomial.
@@ -51,16 +56,16 @@ func vectors(count, n int) [][]uint64 {
 
 // ntt transforms p in place; the values come out below each prime.
 func (r *rlwe) ntt(p [][]uint64) {
-	for i, s := range r.sub {
-		s.NTT(p[i], p[i])
+	for i, t := range r.transform {
+		t.ntt(p[i])
 	}
 }
 
 // intt transforms p, below twice each prime, back in place; the coefficients
 // come out below each prime.
 func (r *rlwe) intt(p [][]uint64) {
-	for i, s := range r.sub {
-		s.INTT(p[i], p[i])
+	for i, t := range r.transform {
+		t.intt(p[i])
 	}
 }
 

@@ -13,6 +13,12 @@ func packedSize(n int, bits uint) int { return (n*int(bits) + 7) / 8 }
 func packBits(dst []byte, src []uint64, bits uint) []byte {
 	size := packedSize(len(src), bits)
 	dst, rest := dst[:size], dst[size:]
+	if bits == 64 {
+		for i, v := range src {
+			binary.LittleEndian.PutUint64(dst[8*i:], v)
+		}
+		return rest
+	}
 	var acc uint64
 	var held uint // bits of acc in use, below 64
 	at := 0
@@ -37,6 +43,12 @@ func packBits(dst []byte, src []uint64, bits uint) []byte {
 func unpackBits(dst []uint64, src []byte, bits uint) []byte {
 	size := packedSize(len(dst), bits)
 	src, rest := src[:size], src[size:]
+	if bits == 64 {
+		for i := range dst {
+			dst[i] = binary.LittleEndian.Uint64(src[8*i:])
+		}
+		return rest
+	}
 	mask := ^uint64(0) >> (64 - bits)
 	var acc uint64
 	var held uint // bits of acc not yet used, below 64
