@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"pascaline/dataset"
@@ -23,27 +24,41 @@ func mnistImages(t testing.TB, set string, n int) []dataset.Image {
 	return images
 }
 
-// compileMNIST compiles the MNIST network, calibrated on 500 training images
-// (fewer where the race detector slows everything down).
-func compileMNIST(t testing.TB, opts Options) (*Graph, *Model, *Report) {
+// compileMNIST returns the MNIST network, and what it compiles to, calibrated on
+// 500 training images (fewer where the race detector slows everything down). The
+// work is done once; nobody may change the result.
+func compileMNIST(t testing.TB) (*Graph, *Model, *Report) {
 	t.Helper()
-	g, err := ImportONNXFile(filepath.Join("testdata", "mnist-cnn.onnx"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var calibration [][]float32
 	n := 500
 	if raceDetector {
 		n = 100
 	}
-	for _, im := range mnistImages(t, "train", n) {
-		calibration = append(calibration, im.Pixels)
+	images := mnistImages(t, "train", n)
+	mnistModel.once.Do(func() {
+		g, err := ImportONNXFile(filepath.Join("testdata", "mnist-cnn.onnx"))
+		if err != nil {
+			mnistModel.err = err
+			return
+		}
+		var calibration [][]float32
+		for _, im := range images {
+			calibration = append(calibration, im.Pixels)
+		}
+		mnistModel.g = g
+		mnistModel.m, mnistModel.r, mnistModel.err = Compile(g, calibration, Options{})
+	})
+	if mnistModel.err != nil {
+		t.Fatal(mnistModel.err)
 	}
-	m, r, err := Compile(g, calibration, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g, m, r
+	return mnistModel.g, mnistModel.m, mnistModel.r
+}
+
+var mnistModel struct {
+	once sync.Once
+	g    *Graph
+	m    *Model
+	r    *Report
+	err  error
 }
 
 // TestMNISTKeepsItsAccuracyInFixedPoint runs 1000 test images, or all 10,000
@@ -56,7 +71,7 @@ func TestMNISTKeepsItsAccuracyInFixedPoint(t *testing.T) {
 		images, allowed = 100, 2
 	}
 	test := mnistImages(t, "t10k", images)
-	_, m, r := compileMNIST(t, Options{})
+	_, m, r := compileMNIST(t)
 	if r.Agreement < 0.998 {
 		t.Errorf("agrees with floats on %.1f %% of the calibration images", 100*r.Agreement)
 	}
@@ -129,10 +144,10 @@ func TestPrivateRoundingMovesNoLogitOfMNISTByATwentieth(t *testing.T) {
 	if os.Getenv("PASCALINE_LONG") != "" {
 		images = 10000
 	} else if testing.Short() || raceDetector {
-		images = 100
+		images = 25
 	}
 	test := mnistImages(t, "t10k", images)
-	g, m, _ := compileMNIST(t, Options{})
+	g, m, _ := compileMNIST(t)
 	e, err := NewFixedEvaluator(m)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +182,7 @@ func TestPrivateRoundingMovesNoLogitOfMNISTByATwentieth(t *testing.T) {
 // BenchmarkFixedMNIST times one image in fixed point.
 func BenchmarkFixedMNIST(b *testing.B) {
 	im := mnistImages(b, "t10k", 1)[0]
-	_, m, _ := compileMNIST(b, Options{})
+	_, m, _ := compileMNIST(b)
 	e, err := NewFixedEvaluator(m)
 	if err != nil {
 		b.Fatal(err)

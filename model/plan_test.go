@@ -202,3 +202,29 @@ func TestHidingAddsUpOverOpenedValues(t *testing.T) {
 		t.Errorf("truncation error %g, want %g", got, want)
 	}
 }
+
+// FuzzDecodePlan checks that whatever decodes as a plan is valid, has one
+// encoding, and can be asked everything.
+func FuzzDecodePlan(f *testing.F) {
+	p := sampleModel(f).Plan
+	f.Add(p.encode())
+	for _, c := range hostile {
+		p := sampleModel(f).Plan
+		c.change(p)
+		f.Add(p.encode())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := decodePlan(b)
+		if err != nil {
+			return
+		}
+		if string(p.encode()) != string(b) {
+			t.Fatal("encodes to other bytes")
+		}
+		if err := p.Bundle().Validate(); err != nil {
+			t.Fatalf("its bundle is not valid: %v", err)
+		}
+		p.Summary()
+		p.BundleMemory()
+	})
+}
