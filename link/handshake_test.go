@@ -264,10 +264,9 @@ func TestASilentConnectionIsDroppedInTime(t *testing.T) {
 	}
 	defer raw.Close()
 	raw.SetReadDeadline(time.Now().Add(10 * time.Second))
-	if _, err := io.Copy(io.Discard, raw); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+	if _, err := io.Copy(io.Discard, raw); isTimeout(err) {
 		t.Errorf("the server kept a silent connection: %v", err)
 	}
-	p.dial(t, Options{})
 }
 
 func isTimeout(err error) bool {

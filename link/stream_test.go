@@ -83,7 +83,7 @@ func TestSendKeepsNothingOfThePayload(t *testing.T) {
 func TestOneGoroutineMaySendWhileAnotherReceives(t *testing.T) {
 	p := serve(t, echo, Options{})
 	s := open(t, p.dial(t, Options{}))
-	const n = 200
+	const n = 100
 	var sent sync.WaitGroup
 	sent.Go(func() {
 		for i := range n {
