@@ -86,9 +86,10 @@ func (v *LinearEvaluator) Evaluate(p *LinearPacking, w []int16, s [][]uint64, re
 		}
 		return nil
 	}
+	values := v.ring.newWeightValues(p)
 	for from := 0; from < len(p.segments); from += p.band {
 		to := min(from+p.band, len(p.segments))
-		if err := v.evaluateBand(p, w, s, queries, from, to, emit); err != nil {
+		if err := v.evaluateBand(p, values, w, s, queries, from, to, emit); err != nil {
 			return err
 		}
 		clear(queries[from*p.queryGroups : to*p.queryGroups])
@@ -124,7 +125,8 @@ func (p *LinearPacking) receiveQueries(recv func() ([]byte, error)) ([]packedQue
 	return all, nil
 }
 
-// expand returns the values of a query, both parts in Montgomery form.
+// expand returns the values of a query, both parts in Montgomery form
+// and in halves.
 func (r *linearRing) expand(q packedQuery) (cipher, error) {
 	c := cipher{r.poly(), r.queryUniform(q.seed, q.index)}
 	planes := vectors(2, linearN)
@@ -145,11 +147,18 @@ func (r *linearRing) expand(q packedQuery) (cipher, error) {
 		}
 	}
 	r.ntt(c[0])
+	for part := range c {
+		for i := range c[part] {
+			for j, v := range c[part][i] {
+				c[part][i][j] = halves(v)
+			}
+		}
+	}
 	return c, nil
 }
 
 // evaluateBand answers segments from to to (exclusive).
-func (v *LinearEvaluator) evaluateBand(p *LinearPacking, w []int16, s [][]uint64, packed []packedQuery, from, to int, emit func([]byte) error) error {
+func (v *LinearEvaluator) evaluateBand(p *LinearPacking, values weightValues, w []int16, s [][]uint64, packed []packedQuery, from, to int, emit func([]byte) error) error {
 	queries := make([]cipher, (to-from)*p.queryGroups)
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -162,21 +171,27 @@ func (v *LinearEvaluator) evaluateBand(p *LinearPacking, w []int16, s [][]uint64
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	// Few groups of output channels leave cores idle, so then the band's segments
-	// are divided among more jobs; replies keep their order.
-	parts := min(to-from, ceilDiv(runtime.GOMAXPROCS(0), p.replyGroups))
-	size := ceilDiv(to-from, parts)
-	parts = ceilDiv(to-from, size)
-	return ordered(context.Background(), p.replyGroups*parts,
+	// A job takes some groups of output channels and all segments. Where there are
+	// too few groups for all cores, it takes one group and some of the segments.
+	// Either way replies keep their order.
+	n, cores := to-from, runtime.GOMAXPROCS(0)
+	groups := sharedGroups
+	if values.basis == nil {
+		groups = denseGroups
+	}
+	groups = max(1, min(groups, sharedSums/n, p.replyGroups/cores))
+	size := ceilDiv(n, ceilDiv(cores, p.replyGroups))
+	parts := ceilDiv(n, size)
+	return ordered(context.Background(), ceilDiv(p.replyGroups, groups)*parts,
 		func(context.Context, int) (struct{}, error) { return struct{}{}, nil },
 		func(i int, _ struct{}) ([][]byte, error) {
-			first := i % parts * size
-			last := min(first+size, to-from)
-			sums := v.ring.products(p, w, i/parts, queries[first*p.queryGroups:last*p.queryGroups])
-			replies := make([][]byte, last-first)
-			for j := range replies {
-				v.addZero(sums[j], ring.NewSeed())
-				replies[j] = v.reply(p, s, from+first+j, i/parts, sums[j])
+			k0, first := i/parts*groups, i%parts*size
+			k1, last := min(k0+groups, p.replyGroups), min(first+size, n)
+			sums := v.ring.products(p, values, w, k0, k1, queries[first*p.queryGroups:last*p.queryGroups])
+			replies := make([][]byte, len(sums))
+			for j, sum := range sums {
+				v.addZero(sum, ring.NewSeed())
+				replies[j] = v.reply(p, s, from+first+j%(last-first), k0+j/(last-first), sum)
 			}
 			return replies, nil
 		},

@@ -53,28 +53,31 @@ const (
 	// computed from shapes.
 	maxLinearGroup = 1 << 12
 
-	// A polynomial of weights costs the server about as much as weightProducts
-	// products of polynomials.
-	weightProducts = 5
+	// What layouts are compared by, in nanoseconds: a byte at some 100 Mbit/s, and
+	// the product of a query and a polynomial of weights.
+	byteWork    = 100
+	productWork = 11_000
 
 	// fullSegments is how many segments of one channel each make packing
 	// several channels into a polynomial pointless: it would save less than the
 	// last segment.
 	fullSegments = 64
 
-	// maxStrips bounds the strips tried where one suffices.
+	// maxStrips bounds the strips tried where fewer suffice, and below smallHalo
+	// narrower ones gain nothing to speak of.
 	maxStrips = 16
+	smallHalo = linearN / 32
 
 	// bandMemory bounds the queries that the server holds in values at a time,
 	// and maxBand the segments of a band, so that a worker's sums stay in its
 	// cache. Both fix the order of the replies.
-	bandMemory = 256 << 20
+	bandMemory = 128 << 20
 	maxBand    = 16
 )
 
-// NewLinearPacking returns the layout that takes the fewest bytes for a layer of
-// the given shape and a group of inferences, and among those of equal size the
-// one with the fewest products.
+// NewLinearPacking returns the layout for a layer of the given shape and a group
+// of inferences: the one that costs least, a byte sent counting as byteWork of
+// the server's work.
 func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
 	if err := shape.Validate(); err != nil {
 		return nil, fmt.Errorf("packing a linear layer: %w", err)
@@ -92,17 +95,17 @@ func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
 		cols:  newAxis(shape.W, shape.OutW(), shape.KW, shape.StrideW, shape.PadLeft),
 	}
 	p.inChannels = shape.C * len(p.rows.phases) * len(p.cols.phases)
-	best := layout{bytes: -1}
+	best := layout{work: -1}
 	for strips := 1; strips <= p.cols.out; strips = p.moreStrips(strips) {
-		if strips > maxStrips && best.bytes >= 0 {
-			break
-		}
 		t := newTape(p.rows, p.cols, group, strips)
 		if t.halo < linearN {
 			p.search(t, &best)
 		}
+		if best.work >= 0 && (strips >= maxStrips || t.halo < smallHalo) {
+			break
+		}
 	}
-	if best.bytes < 0 {
+	if best.work < 0 {
 		return nil, fmt.Errorf("packing a linear layer: a kernel of %d×%d with stride %d×%d does not fit %d coefficients",
 			shape.KH, shape.KW, shape.StrideH, shape.StrideW, linearN)
 	}
@@ -112,9 +115,9 @@ func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
 
 // layout is a candidate of the search.
 type layout struct {
-	tape              tape
-	channels, outputs int
-	bytes, products   int
+	tape                      tape
+	channels, outputs, length int
+	work                      int // nanoseconds
 }
 
 // moreStrips returns the next number of strips worth trying: one that makes
@@ -132,38 +135,61 @@ func (p *LinearPacking) moreStrips(strips int) int {
 
 // search improves best by layouts on tape t.
 //
-// For layouts of m = channels·outputs blocks in a polynomial, what counts is
-// segments·(up·⌈C/channels⌉ + down·⌈K/outputs⌉). If there are m times as many
-// segments as for m = 1, then m = 1 is at least as good.
+// For layouts of m = channels·outputs blocks in a polynomial, what is sent grows
+// with segments·(up·⌈C/channels⌉ + down·⌈K/outputs⌉). If there are m times as
+// many segments as for m = 1, then m = 1 is at least as good.
 func (p *LinearPacking) search(t tape, best *layout) {
 	single := len(t.segments(linearN, t.end()))
 	counts := map[int]int{linearN: single} // segments by block length, or 0
+	count := func(length int) int {
+		n, known := counts[length]
+		if !known {
+			n = len(t.segments(length, linearN/length*single))
+			counts[length] = n
+		}
+		return n
+	}
 	for c := range groupings(p.inChannels) {
 		for k := range groupings(p.shape.K) {
 			m := c * k
 			if m*(t.halo+1) > linearN || m > 1 && single >= fullSegments {
 				continue
 			}
-			length := linearN / m
-			n, known := counts[length]
-			if !known {
-				n = len(t.segments(length, linearN/length*single))
-				counts[length] = n
-			}
+			l := layout{tape: t, channels: c, outputs: k, length: linearN / m}
+			n := count(l.length)
 			if n == 0 {
 				continue
 			}
 			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.shape.K, k)
-			l := layout{
-				tape: t, channels: c, outputs: k,
-				bytes:    n * (queries*queryCipherSize + replies*replyMaskSize),
-				products: queries * replies * (n + weightProducts),
+			l.work = n*(queries*queryCipherSize+replies*replyMaskSize)*byteWork + n*queries*replies*productWork
+			if best.work >= 0 && l.work >= best.work {
+				continue
 			}
-			if best.bytes < 0 || l.bytes < best.bytes || l.bytes == best.bytes && l.products < best.products {
+			if p.rows.taps*p.cols.taps == 1 {
+				// The weights are then polynomials in X^length: shorter blocks
+				// that are multiples of powers of two make their transforms
+				// cheaper.
+				for unit := 2; unit <= linearN/m; unit *= 2 {
+					if length := linearN / m / unit * unit; count(length) == n {
+						l.length = length
+					}
+				}
+			}
+			l.work += queries * replies * p.weightWork(l)
+			if best.work < 0 || l.work < best.work {
 				*best = l
 			}
 		}
 	}
+}
+
+// weightWork returns what the values of a polynomial of weights cost.
+func (p *LinearPacking) weightWork(l layout) int {
+	taps, stride := p.rows.taps*p.cols.taps, 1
+	if taps == 1 {
+		stride = l.length & -l.length // the power of two in it
+	}
+	return min(combineWork(taps*l.channels*l.outputs), transformWork(stride))
 }
 
 // groupings yields the sizes of groups worth trying to split n things into: for
@@ -182,7 +208,7 @@ func groupings(n int) func(yield func(int) bool) {
 // use fixes the layout.
 func (p *LinearPacking) use(l layout) {
 	p.tape, p.channels, p.outputs = l.tape, l.channels, l.outputs
-	p.length = linearN / (l.channels * l.outputs)
+	p.length = l.length
 	p.segments = p.tape.segments(p.length, p.tape.end())
 	p.queryGroups = ceilDiv(p.inChannels, p.channels)
 	p.replyGroups = ceilDiv(p.shape.K, p.outputs)
@@ -240,25 +266,24 @@ func (p *LinearPacking) gather(dst []uint64, r [][]uint64, i, j int) {
 	}
 }
 
-// weights sets dst to the polynomial of weights that takes query j to reply k,
-// as small signed coefficients.
-func (p *LinearPacking) weights(dst []int64, w []int16, j, k int) {
-	clear(dst)
+// eachWeight calls f for each weight in the polynomial that takes query j to
+// reply k: coefficient n is weight at, or its negative.
+func (p *LinearPacking) eachWeight(j, k int, f func(n, at int, negative bool)) {
 	sh := p.shape
 	for c := j * p.channels; c < min((j+1)*p.channels, p.inChannels); c++ {
 		in, row, col := p.channel(c)
 		for y := range row.taps {
 			for x := range col.taps {
 				ky, kx := p.rows.first+y*sh.StrideH+row.d, p.cols.first+x*sh.StrideW+col.d
-				src := w[((ky*sh.KW+kx)*sh.C+in)*sh.K:][:sh.K]
-				back := (c-j*p.channels)*p.length + y*p.tape.rowStride + x
-				for o := k * p.outputs; o < min((k+1)*p.outputs, sh.K); o++ {
-					// X^−n = −X^(N−n)
-					if n := (o-k*p.outputs)*p.channels*p.length - back; n >= 0 {
-						dst[n] += int64(src[o])
+				at := ((ky*sh.KW+kx)*sh.C+in)*sh.K + k*p.outputs
+				n := -((c-j*p.channels)*p.length + y*p.tape.rowStride + x)
+				for o := range p.outputsOf(k) {
+					if n >= 0 {
+						f(n, at+o, false)
 					} else {
-						dst[linearN+n] -= int64(src[o])
+						f(linearN+n, at+o, true) // X^n = −X^(N+n)
 					}
+					n += p.channels * p.length
 				}
 			}
 		}

@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"math"
 	"math/bits"
 
 	lattigo "github.com/tuneinsight/lattigo/v5/ring"
@@ -9,80 +10,299 @@ import (
 // cipher is a ciphertext: residues of c0 and c1.
 type cipher [2][][]uint64
 
-// tile is how many products are summed before they are reduced: a sum of tile
-// products of residues must stay below q·2^64, and the weights of a tile in the
-// cache.
-const tile = 4
+// Multiplying queries by weights is most of the server's work. A value, a
+// residue in the NTT domain, is split into two halves of 27 bits and a bit, kept
+// in the two halves of a word; so products of halves can be summed without a
+// carry until there are maxSum of them, and vector instructions that multiply 32
+// bits suffice.
+const (
+	halfBits = 27
+	halfMask = 1<<halfBits - 1
 
-// products returns, for each segment of queries, the sum over its queries of
-// their products with the polynomials of weights of group k of output channels:
-// values below twice each prime.
-func (r *linearRing) products(p *LinearPacking, w []int16, k int, queries []cipher) []cipher {
-	sums := make([]cipher, len(queries)/p.queryGroups)
+	// productBlock is how many coefficients are worked on at a time, so that the
+	// sums stay in the cache.
+	productBlock = 256
+
+	// maxSum bounds how many products are summed: each is below 2^54·2^55, the
+	// sum must stay below q·2^64, and the sums of halves, two products of 27 by 28
+	// bits each, below 2^64.
+	maxSum = 64
+
+	// A job works on so many groups of output channels at a time, so as to share
+	// what it reads of the queries; fewer if it holds their weights' values.
+	// sharedSums bounds the groups times the segments.
+	sharedGroups = 4
+	denseGroups  = 2
+	sharedSums   = 32
+
+	// maxTaps bounds the weights in a polynomial that is cheaper summed from the
+	// values of monomials than transformed. A sum of maxTaps products of a weight
+	// by a half stays below 2^49 in absolute value.
+	maxTaps = 64
+)
+
+// halves splits x < 2^55.
+func halves(x uint64) uint64 { return x>>halfBits<<32 | x&halfMask }
+
+// productSums are sums of products of halves for the two parts of a ciphertext,
+// low by low, low by high and high by low, high by high: as vector instructions
+// take them, of four coefficients next to each other.
+type productSums [productBlock / lanes][2][3][lanes]uint64
+
+const lanes = 4
+
+// mulAddGeneric adds the products of w and x0, x1 to sums.
+func mulAddGeneric(sums *productSums, w, x0, x1 *[productBlock]uint64) {
+	for part, x := range [2]*[productBlock]uint64{x0, x1} {
+		for g := range sums {
+			s, w, x := &sums[g][part], (*[lanes]uint64)(w[lanes*g:]), (*[lanes]uint64)(x[lanes*g:])
+			for j := range lanes {
+				wl, wh, xl, xh := w[j]&(1<<32-1), w[j]>>32, x[j]&(1<<32-1), x[j]>>32
+				s[0][j] += wl * xl
+				s[1][j] += wl*xh + wh*xl
+				s[2][j] += wh * xh
+			}
+		}
+	}
+}
+
+// fold adds one part of sums, divided by R, to dst, whose values stay below 2q.
+func (p *linearPrime) fold(dst []uint64, sums *productSums, part int) {
+	dst = dst[:productBlock]
+	for j := range dst {
+		s := &sums[j/lanes][part]
+		low, mid, high := s[0][j%lanes], s[1][j%lanes], s[2][j%lanes]
+		lo, carry := bits.Add64(low, mid<<halfBits, 0)
+		hi := mid>>(64-halfBits) + high>>(64-2*halfBits) + carry
+		lo, carry = bits.Add64(lo, high<<(2*halfBits), 0)
+		hi += carry
+		h, _ := bits.Mul64(lo*p.mred, p.q)
+		v, borrow := bits.Sub64(dst[j]+hi-h+p.q, 2*p.q, 0)
+		dst[j] = v + 2*p.q&-borrow
+	}
+}
+
+// taps are the weights of a polynomial: coefficients and where the values of
+// their monomials begin in a table, in bytes.
+type taps struct {
+	offsets []uint64
+	weights []int64
+}
+
+// combineGeneric sets dst to the sum of weights times the values of monomials,
+// below 2^55 and in halves: see combineStart.
+func combineGeneric(dst *[productBlock]uint64, table []uint64, t taps, delta uint64) {
+	var low, high [productBlock]int64
+	for i, weight := range t.weights {
+		values := table[t.offsets[i]/8:][:productBlock]
+		for j, v := range values {
+			low[j] += weight * int64(v&(1<<32-1))
+			high[j] += weight * int64(v>>32)
+		}
+	}
+	startLow, startHigh := combineStart(delta)
+	for j := range dst {
+		l, h := startLow+uint64(low[j]), startHigh+uint64(high[j])
+		dst[j] = halves(l + h&halfMask<<halfBits + h>>halfBits*delta)
+	}
+}
+
+// combineStart returns what makes sums of low and of high halves positive:
+// together 2^23·q, for q = 2^54 − delta and delta < 2^18. The sums are then
+// below 2^51, so that low + high·2^27, with 2^54 = delta, is below 2^55.
+func combineStart(delta uint64) (low, high uint64) {
+	return 1<<50 - delta<<23, 1<<50 - 1<<23
+}
+
+// weightValues takes the polynomials of weights of a layer to values, whichever
+// way is cheaper: summed from a basis, or, where that is nil, transformed.
+type weightValues struct {
+	basis  *basis
+	stride int // all exponents are multiples of it
+}
+
+func (r *linearRing) newWeightValues(p *LinearPacking) weightValues {
+	used := make([]bool, linearN)
+	most := 0
+	for j := range p.queryGroups {
+		count := 0
+		p.eachWeight(j, 0, func(n, _ int, _ bool) { used[n] = true; count++ })
+		most = max(most, count)
+	}
+	v := weightValues{stride: linearN}
+	var places []int
+	for n, u := range used {
+		if u {
+			places = append(places, n)
+			for n%v.stride != 0 {
+				v.stride /= 2
+			}
+		}
+	}
+	if vectorCombine() && combineWork(most) < transformWork(v.stride) {
+		v.basis = r.newBasis(places)
+	}
+	return v
+}
+
+// combineWork and transformWork return about how many nanoseconds the values of
+// a polynomial take, modulo both primes and in halves: when n weights are summed
+// from the values of monomials, or when it is transformed.
+func combineWork(n int) int {
+	if n > maxTaps {
+		return math.MaxInt
+	}
+	return 2 * linearN / productBlock * (170 + 62*n)
+}
+
+func transformWork(stride int) int {
+	if stride < minStride {
+		return 50_000
+	}
+	return 15_000 + 90_000/stride
+}
+
+// minStride is the stride from which on a shorter transform is worth while.
+const minStride = 4
+
+// basis holds the values of the monomials in a layer's polynomials of weights:
+// for each prime one vector of linearN words of halves after the other.
+type basis struct {
+	index  [linearN]int // by exponent
+	tables [2][]uint64
+}
+
+// newBasis returns the values of the monomials with the given exponents.
+func (r *linearRing) newBasis(places []int) *basis {
+	b := new(basis)
+	for i := range b.tables {
+		b.tables[i] = make([]uint64, len(places)*linearN)
+	}
+	monomial := r.poly()
+	for at, n := range places {
+		b.index[n] = at
+		for i := range monomial {
+			clear(monomial[i])
+			monomial[i][n] = 1
+		}
+		r.ntt(monomial)
+		for i, table := range b.tables {
+			for j, v := range monomial[i] {
+				table[at*linearN+j] = halves(v)
+			}
+		}
+	}
+	return b
+}
+
+// taps sets t to the weights that take query j to reply k.
+func (b *basis) taps(t *taps, p *LinearPacking, w []int16, j, k int) {
+	t.offsets, t.weights = t.offsets[:0], t.weights[:0]
+	p.eachWeight(j, k, func(n, at int, negative bool) {
+		v := int64(w[at])
+		if negative {
+			v = -v
+		}
+		t.offsets = append(t.offsets, uint64(b.index[n]*linearN*8))
+		t.weights = append(t.weights, v)
+	})
+}
+
+// transformed sets dst to the values, in halves, of the polynomial of weights
+// that takes query j to reply k.
+//
+// A polynomial in X^stride is one of lower degree: its transform is shorter, over
+// the first of the same roots because lattigo keeps them in the order of reversed
+// bits, and each of its values is that of stride neighbours.
+func (r *linearRing) transformed(dst [][]uint64, stride int, p *LinearPacking, w []int16, j, k int) {
+	if stride < minStride {
+		stride = 1
+	}
+	n := linearN / stride
+	for i := range dst {
+		x, prime := dst[i], &r.prime[i]
+		clear(x[:n])
+		p.eachWeight(j, k, func(at, from int, negative bool) {
+			v := int64(w[from])
+			if negative {
+				v = -v
+			}
+			x[at/stride] = prime.lifted(v)
+		})
+		if stride > 1 && n > 1 {
+			s := r.sub[i]
+			lattigo.NTTStandard(x[:n], x[:n], n, prime.q, prime.mred, s.BRedConstant, s.RootsForward[:n])
+		}
+	}
+	if stride == 1 {
+		r.ntt(dst)
+	}
+	for _, x := range dst {
+		for at := n - 1; at >= 0; at-- { // the last first: values move up
+			v := halves(x[at])
+			for to := range x[at*stride:][:stride] {
+				x[at*stride+to] = v
+			}
+		}
+	}
+}
+
+// products returns, for each group of output channels from k0 to k1 (exclusive)
+// and each segment of queries, the sum over the segment's queries of their
+// products with the polynomials of weights: values below twice each prime. The
+// groups share what is read of the queries, which are too many for the cache.
+func (r *linearRing) products(p *LinearPacking, v weightValues, w []int16, k0, k1 int, queries []cipher) []cipher {
+	groups, segments := k1-k0, len(queries)/p.queryGroups
+	sums := make([]cipher, groups*segments)
 	for i := range sums {
 		sums[i] = cipher{r.poly(), r.poly()}
 	}
-	var weights [tile][][]uint64
-	for i := range weights {
-		weights[i] = r.poly()
-	}
-	small := make([]int64, linearN)
-	for from := 0; from < p.queryGroups; from += tile {
-		n := min(tile, p.queryGroups-from)
-		for j := range n {
-			p.weights(small, w, from+j, k)
-			r.lift(weights[j], small)
-			r.ntt(weights[j])
+	blocks := make([]productSums, segments)
+	most := min(maxSum, p.queryGroups)
+	sparse := make([]taps, groups*most)
+	var dense [][][]uint64
+	if v.basis == nil {
+		for range sparse {
+			dense = append(dense, r.poly())
 		}
-		for seg, sum := range sums {
-			q := queries[seg*p.queryGroups+from:][:n]
-			for part := range sum {
-				for i := range r.prime {
-					if n == tile {
-						r.prime[i].addProducts((*[linearN]uint64)(sum[part][i]),
-							(*[linearN]uint64)(weights[0][i]), (*[linearN]uint64)(q[0][part][i]),
-							(*[linearN]uint64)(weights[1][i]), (*[linearN]uint64)(q[1][part][i]),
-							(*[linearN]uint64)(weights[2][i]), (*[linearN]uint64)(q[2][part][i]),
-							(*[linearN]uint64)(weights[3][i]), (*[linearN]uint64)(q[3][part][i]))
-						continue
+	}
+	var combined [productBlock]uint64
+	for from := 0; from < p.queryGroups; from += most {
+		n := min(most, p.queryGroups-from)
+		for k := range groups {
+			for c := range n {
+				if v.basis == nil {
+					r.transformed(dense[k*most+c], v.stride, p, w, from+c, k0+k)
+				} else {
+					v.basis.taps(&sparse[k*most+c], p, w, from+c, k0+k)
+				}
+			}
+		}
+		for i := range r.prime {
+			for at := 0; at < linearN; at += productBlock {
+				for k := range groups {
+					clear(blocks)
+					for c := range n {
+						weights := &combined
+						if v.basis == nil {
+							weights = (*[productBlock]uint64)(dense[k*most+c][i][at:])
+						} else {
+							combine(weights, v.basis.tables[i][at:], sparse[k*most+c], 1<<primeBits-r.q[i])
+						}
+						for seg := range blocks {
+							q := &queries[seg*p.queryGroups+from+c]
+							mulAdd(&blocks[seg], weights,
+								(*[productBlock]uint64)(q[0][i][at:]), (*[productBlock]uint64)(q[1][i][at:]))
+						}
 					}
-					for j := range n {
-						r.prime[i].addProduct((*[linearN]uint64)(sum[part][i]),
-							(*[linearN]uint64)(weights[j][i]), (*[linearN]uint64)(q[j][part][i]))
+					for seg := range blocks {
+						for part := range 2 {
+							r.prime[i].fold(sums[k*segments+seg][part][i][at:], &blocks[seg], part)
+						}
 					}
 				}
 			}
 		}
 	}
 	return sums
-}
-
-// addProducts adds the products w·x/R of four pairs to sum, elementwise; sum
-// stays below 2q.
-func (p *linearPrime) addProducts(sum, w0, x0, w1, x1, w2, x2, w3, x3 *[linearN]uint64) {
-	q, mred := p.q, p.mred
-	for j := range sum {
-		hi, lo := bits.Mul64(w0[j], x0[j])
-		h, l := bits.Mul64(w1[j], x1[j])
-		lo, carry := bits.Add64(lo, l, 0)
-		hi, _ = bits.Add64(hi, h, carry)
-		h, l = bits.Mul64(w2[j], x2[j])
-		lo, carry = bits.Add64(lo, l, 0)
-		hi, _ = bits.Add64(hi, h, carry)
-		h, l = bits.Mul64(w3[j], x3[j])
-		lo, carry = bits.Add64(lo, l, 0)
-		hi, _ = bits.Add64(hi, h, carry)
-		h, _ = bits.Mul64(lo*mred, q)
-		s, borrow := bits.Sub64(sum[j]+hi-h+q, 2*q, 0)
-		sum[j] = s + 2*q&-borrow
-	}
-}
-
-// addProduct is addProducts for one pair.
-func (p *linearPrime) addProduct(sum, w, x *[linearN]uint64) {
-	q, mred := p.q, p.mred
-	for j := range sum {
-		s, borrow := bits.Sub64(sum[j]+lattigo.MRedLazy(w[j], x[j], q, mred), 2*q, 0)
-		sum[j] = s + 2*q&-borrow
-	}
 }

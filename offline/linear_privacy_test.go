@@ -1,0 +1,204 @@
+package offline
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+
+	"pascaline/correlation"
+	"pascaline/ring"
+)
+
+// uniformBytes reports whether b looks like uniform bytes: a chi-square test over
+// the 256 values of a byte. With 255 degrees of freedom it wrongly says no with a
+// probability below 10^−8.
+func uniformBytes(b []byte) bool {
+	var counts [256]float64
+	for _, v := range b {
+		counts[v]++
+	}
+	expected := float64(len(b)) / 256
+	chi := 0.0
+	for _, c := range counts {
+		chi += (c - expected) * (c - expected) / expected
+	}
+	return math.Abs(chi-255) < 6.5*math.Sqrt(2*255)
+}
+
+// uniformPlaces applies uniformBytes to each of the places of a byte in items of
+// n bytes.
+func uniformPlaces(b []byte, n int) bool {
+	for place := range n {
+		var at []byte
+		for i := place; i < len(b); i += n {
+			at = append(at, b[i])
+		}
+		if !uniformBytes(at) {
+			return false
+		}
+	}
+	return true
+}
+
+func words(v []uint64) []byte {
+	var b []byte
+	for _, w := range v {
+		b = binary.LittleEndian.AppendUint64(b, w)
+	}
+	return b
+}
+
+// replyParts returns c1', as its low words and its top bytes, and c0' of a reply.
+func replyParts(reply []byte) (low []uint64, top []byte, outputs []byte) {
+	planes := vectors(2, linearN)
+	outputs = unpackWide(planes, reply, replyBits)
+	for _, v := range planes[1] {
+		top = append(top, byte(v))
+	}
+	return planes[0], top, outputs
+}
+
+func TestQueriesLookUniform(t *testing.T) {
+	l := newLinearParties(t)
+	for _, m := range []uint64{0, 1, 1 << 63, 1<<64 - 1} {
+		var low, high []byte
+		for i := range 4 {
+			c := l.client.encrypt(constantVectors(1, linearN, m)[0], ring.NewSeed(), ring.NewSeed(), uint64(i))
+			low, high = append(low, c[:8*linearN]...), append(high, c[8*linearN:]...)
+		}
+		if !uniformPlaces(low, 8) || !uniformPlaces(high, 5) {
+			t.Errorf("c0 of encryptions of %d is not uniform", m)
+		}
+	}
+}
+
+// replySetup is a layer with fixed inputs and weights and one reply of 4096
+// outputs for each channel.
+func replySetup(t *testing.T) (l linearParties, p *LinearPacking, w []int16, queries [][]byte) {
+	t.Helper()
+	l = newLinearParties(t)
+	p, err := NewLinearPacking(conv(64, 64, 1, 1, 1, 1, 0), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.client.Encrypt(p, constantVectors(1, linearN, 3), into(&queries)); err != nil {
+		t.Fatal(err)
+	}
+	return l, p, []int16{5}, queries
+}
+
+// product is the sum of queries times weights before anything hides it.
+func product(t *testing.T, l linearParties, p *LinearPacking, w []int16, queries [][]byte) cipher {
+	t.Helper()
+	packed, err := p.receiveQueries(from(queries))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := l.server.ring
+	q, err := r.expand(packed[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.products(p, r.newWeightValues(p), w, 0, 1, []cipher{q})[0]
+}
+
+func TestRepliesLookUniformAndFreshToTheClient(t *testing.T) {
+	l, p, w, queries := replySetup(t)
+	const runs = 6
+	var low [][]uint64
+	var tops, outputs, plain []byte
+	for range runs {
+		s := uniformVectors(1, linearN)
+		var replies [][]byte
+		if err := l.server.Evaluate(p, w, s, from(queries), into(&replies)); err != nil {
+			t.Fatal(err)
+		}
+		c1, top, c0 := replyParts(replies[0][replyHeader:])
+		low, tops, outputs = append(low, c1), append(tops, top...), append(outputs, c0...)
+		y, err := l.client.Decrypt(p, from(replies))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain = append(plain, words(y[0])...)
+	}
+	var all, differences []byte
+	for i := range low {
+		all = append(all, words(low[i])...)
+		if i > 0 {
+			d := make([]uint64, linearN)
+			ring.Sub(d, low[i], low[i-1])
+			differences = append(differences, words(d)...)
+		}
+	}
+	for name, ok := range map[string]bool{
+		"c1'":                          uniformPlaces(all, 8) && uniformBytes(tops),
+		"the difference of c1' of two": uniformPlaces(differences, 8),
+		"c0'":                          uniformPlaces(outputs, 8),
+		"what the client decrypts":     uniformPlaces(plain, 8),
+	} {
+		if !ok {
+			t.Errorf("%s of replies to one query is not uniform", name)
+		}
+	}
+}
+
+// TestAForgottenStepWouldShow runs the tests above on replies that lack one of
+// the two steps that hide the weights.
+func TestAForgottenStepWouldShow(t *testing.T) {
+	l, p, w, queries := replySetup(t)
+	coefficients := func(c cipher) cipher {
+		for _, part := range c {
+			l.server.ring.intt(part)
+		}
+		return c
+	}
+
+	// No encryption of zero: c1' is a function of the query and the weights.
+	var low [2][]uint64
+	for i := range low {
+		low[i], _, _ = replyParts(l.server.reply(p, uniformVectors(1, linearN), 0, 0, coefficients(product(t, l, p, w, queries))))
+	}
+	ring.Sub(low[0], low[0], low[1])
+	if uniformPlaces(words(low[0]), 8) {
+		t.Error("replies without an encryption of zero pass the test")
+	}
+
+	// No mask: the client decrypts W·r.
+	masked := product(t, l, p, w, queries)
+	l.server.addZero(masked, ring.NewSeed())
+	reply := l.server.reply(p, constantVectors(1, linearN, 0), 0, 0, masked)
+	y := make([][]uint64, 1)
+	y[0] = make([]uint64, linearN)
+	l.client.decrypt(p, y, 0, 0, reply)
+	if uniformPlaces(words(y[0]), 8) {
+		t.Error("replies without a mask pass the test")
+	}
+	if err := correlation.VerifyLinear(correlation.LinearSpec{Shape: p.shape}, w,
+		make([]uint64, linearN), constantVectors(1, linearN, 3)[0], y[0]); err != nil {
+		t.Errorf("the reply without a mask is not what the test takes it for: %v", err)
+	}
+}
+
+func TestOneOutputInTwentyIsOffByAUnit(t *testing.T) {
+	l := newLinearParties(t)
+	shape := conv(32, 32, 3, 4, 3, 1, 1)
+	w := make([]int16, shape.WeightLen())
+	for i := range w {
+		w[i] = int16(37*i%255 - 127)
+	}
+	run := l.run(t, shape, 4, w, uniformVectors(4, shape.InLen()), uniformVectors(4, shape.OutLen()))
+	off, all := 0, 0
+	for g := range run.r {
+		want := make([]uint64, shape.OutLen())
+		ring.Conv(want, run.r[g], w, shape)
+		for i, v := range want {
+			if run.y[g][i]+run.s[g][i] != v {
+				off++
+			}
+			all++
+		}
+	}
+	if share := float64(off) / float64(all); share < 0.03 || share > 0.07 {
+		t.Errorf("%.3f of the outputs are off", share)
+	}
+}
