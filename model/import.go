@@ -223,7 +223,7 @@ func (im *importer) order(output string) ([]*onnxpb.NodeProto, error) {
 	var sorted []*onnxpb.NodeProto
 	var visit func(name string, reader *onnxpb.NodeProto) error
 	visit = func(name string, reader *onnxpb.NodeProto) error {
-		if name == "" || im.values[name] != nil {
+		if im.values[name] != nil {
 			return nil
 		}
 		n := im.producers[name]
@@ -243,6 +243,9 @@ func (im *importer) order(output string) ([]*onnxpb.NodeProto, error) {
 		}
 		state[n] = visiting
 		for _, in := range n.Input {
+			if in == "" {
+				continue // an optional input left out
+			}
 			if err := visit(in, n); err != nil {
 				return err
 			}

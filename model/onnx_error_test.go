@@ -217,6 +217,8 @@ var refusals = []struct {
 	{"too few inputs", func(b *onnxBuilder) string { return b.node("Add", "x") }, []string{"(Add)", "lacks input 1"}},
 	{"an output that nothing produces", func(b *onnxBuilder) string { b.node("Neg", "x"); return "y" },
 		[]string{"output", `"y"`}},
+	{"an output without a name", func(b *onnxBuilder) string { b.node("Neg", "x"); return "" },
+		[]string{"output", `""`, "nothing produces"}},
 	{"a name produced twice", func(b *onnxBuilder) string {
 		b.node("Neg", "x")
 		out := b.node("Neg", "x")
