@@ -20,7 +20,7 @@ const nonceSize = 16
 // Client is party 1's side of a production run. It is not safe for concurrent
 // use.
 type Client struct {
-	conn    Conn
+	conn    api.Conn
 	plan    *model.Plan
 	spec    *correlation.BundleSpec
 	classes []class
@@ -37,7 +37,7 @@ type Client struct {
 var errBroken = errors.New("this production run has failed and cannot go on; start another")
 
 // NewClient opens a run with fresh keys.
-func NewClient(ctx context.Context, conn Conn, plan *model.Plan) (*Client, error) {
+func NewClient(ctx context.Context, conn api.Conn, plan *model.Plan) (*Client, error) {
 	c := &Client{conn: conn, plan: plan, spec: plan.Bundle()}
 	c.classes = classes(c.spec)
 	hello := &api.Produce{}
@@ -54,10 +54,10 @@ func NewClient(ctx context.Context, conn Conn, plan *model.Plan) (*Client, error
 		return nil, fmt.Errorf("making keys for linear correlations: %w", err)
 	}
 	hello.LinearKey = c.linear.PublicKey()
-	if err := sendProto(ctx, conn, api.Kind_PRODUCE, hello); err != nil {
+	if err := api.Send(ctx, conn, api.Kind_PRODUCE, hello); err != nil {
 		return nil, fmt.Errorf("opening a production run: %w", err)
 	}
-	if err := recvProto(ctx, conn, api.Kind_PRODUCE_REPLY, controlLimit, &api.ProduceReply{}); err != nil {
+	if err := api.Receive(ctx, conn, api.Kind_PRODUCE_REPLY, controlLimit, &api.ProduceReply{}); err != nil {
 		return nil, fmt.Errorf("opening a production run: %w", err)
 	}
 	return c, nil
@@ -92,11 +92,11 @@ func (c *Client) group(ctx context.Context, n int) (*Group, error) {
 	}
 	var nonce [nonceSize]byte
 	rand.Read(nonce[:])
-	if err := sendProto(ctx, t, api.Kind_GROUP, &api.Group{Bundles: uint32(n), Nonce: nonce[:]}); err != nil {
+	if err := api.Send(ctx, t, api.Kind_GROUP, &api.Group{Bundles: uint32(n), Nonce: nonce[:]}); err != nil {
 		return nil, err
 	}
 	var reply api.GroupReply
-	if err := recvProto(ctx, t, api.Kind_GROUP_REPLY, controlLimit, &reply); err != nil {
+	if err := api.Receive(ctx, t, api.Kind_GROUP_REPLY, controlLimit, &reply); err != nil {
 		return nil, err
 	}
 	if len(reply.Nonce) != nonceSize {
@@ -230,11 +230,11 @@ func (c *Client) Commit(ctx context.Context, g *Group) error {
 }
 
 func (c *Client) commit(ctx context.Context, g *Group) error {
-	if err := sendProto(ctx, c.conn, api.Kind_COMMIT, &api.Commit{Digest: g.Digest[:]}); err != nil {
+	if err := api.Send(ctx, c.conn, api.Kind_COMMIT, &api.Commit{Digest: g.Digest[:]}); err != nil {
 		return err
 	}
 	var reply api.CommitReply
-	if err := recvProto(ctx, c.conn, api.Kind_COMMIT_REPLY, controlLimit, &reply); err != nil {
+	if err := api.Receive(ctx, c.conn, api.Kind_COMMIT_REPLY, controlLimit, &reply); err != nil {
 		return err
 	}
 	if !bytes.Equal(reply.Digest, g.Digest[:]) {
@@ -252,11 +252,11 @@ func (c *Client) Finish(ctx context.Context) (serverCPU float64, err error) {
 		return 0, c.failed
 	}
 	c.failed = errBroken
-	if err := sendProto(ctx, c.conn, api.Kind_GROUP, &api.Group{}); err != nil {
+	if err := api.Send(ctx, c.conn, api.Kind_GROUP, &api.Group{}); err != nil {
 		return 0, fmt.Errorf("ending the production run: %w", err)
 	}
 	var stats api.Stats
-	if err := recvProto(ctx, c.conn, api.Kind_PRODUCE_STATS, controlLimit, &stats); err != nil {
+	if err := api.Receive(ctx, c.conn, api.Kind_PRODUCE_STATS, controlLimit, &stats); err != nil {
 		return 0, fmt.Errorf("ending the production run: %w", err)
 	}
 	return stats.CpuSeconds, nil

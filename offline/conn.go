@@ -4,54 +4,23 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"hash"
-
-	"google.golang.org/protobuf/proto"
 
 	"pascaline/api"
 )
 
-// Conn carries the messages of a run, in order and whole; link.Stream is one.
-// One goroutine may send while another receives.
-type Conn interface {
-	Send(ctx context.Context, kind api.Kind, payload []byte) error
-	// Recv returns the next message, which must be of the given kind and hold
-	// at most limit bytes.
-	Recv(ctx context.Context, kind api.Kind, limit int) ([]byte, error)
-}
-
 // controlLimit bounds the small protobuf messages of a run.
 const controlLimit = 4096
 
-func sendProto(ctx context.Context, c Conn, kind api.Kind, m proto.Message) error {
-	b, err := proto.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding %v: %w", kind, err)
-	}
-	return c.Send(ctx, kind, b)
-}
-
-func recvProto(ctx context.Context, c Conn, kind api.Kind, limit int, m proto.Message) error {
-	b, err := c.Recv(ctx, kind, limit)
-	if err != nil {
-		return err
-	}
-	if err := proto.Unmarshal(b, m); err != nil {
-		return fmt.Errorf("decoding %v: %w", kind, err)
-	}
-	return nil
-}
-
-// transcript is a Conn that hashes what passes through it, each direction
+// transcript is a connection that hashes what passes through it, each direction
 // apart because the two are not ordered against each other.
 type transcript struct {
-	Conn
+	api.Conn
 	sent, received hash.Hash
 	onReceive      func(bytes int) // may be nil
 }
 
-func newTranscript(c Conn) *transcript {
+func newTranscript(c api.Conn) *transcript {
 	return &transcript{Conn: c, sent: sha256.New(), received: sha256.New()}
 }
 

@@ -5,7 +5,7 @@
 //
 // The client encrypts, the server evaluates. So the server's halves are seeds,
 // and the client keeps only what it decrypts. [Client] and [Serve] are the two
-// sides of one production run over any [Conn]; what they make is pending until
+// sides of one production run over any [api.Conn]; what they make is pending until
 // both have written it and said so (Commit).
 //
 // Every message is fresh: seeds are drawn for each and used for nothing else. A

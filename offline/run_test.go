@@ -22,7 +22,7 @@ type message struct {
 	payload []byte
 }
 
-// pipe is one end of a Conn in memory. Fault, if not nil, may change or refuse
+// pipe is one end of an api.Conn in memory. Fault, if not nil, may change or refuse
 // what is sent.
 type pipe struct {
 	out, in chan message

@@ -26,7 +26,7 @@ const keyLimit = 8 << 20
 
 // server is party 0's side of a production run.
 type server struct {
-	conn    Conn
+	conn    api.Conn
 	plan    *model.Plan
 	weights *model.Weights
 	spec    *correlation.BundleSpec
@@ -37,7 +37,7 @@ type server struct {
 
 // Serve is party 0's side of a production run: it answers groups until the
 // client ends the run or something fails, and hands its halves to sink.
-func Serve(ctx context.Context, conn Conn, plan *model.Plan, weights *model.Weights, sink Sink) error {
+func Serve(ctx context.Context, conn api.Conn, plan *model.Plan, weights *model.Weights, sink Sink) error {
 	began := cpu.Seconds()
 	s := &server{conn: conn, plan: plan, weights: weights, spec: plan.Bundle()}
 	s.classes = classes(s.spec)
@@ -47,11 +47,11 @@ func Serve(ctx context.Context, conn Conn, plan *model.Plan, weights *model.Weig
 	for {
 		t := newTranscript(conn)
 		var ask api.Group
-		if err := recvProto(ctx, t, api.Kind_GROUP, controlLimit, &ask); err != nil {
+		if err := api.Receive(ctx, t, api.Kind_GROUP, controlLimit, &ask); err != nil {
 			return fmt.Errorf("waiting for the next group: %w", err)
 		}
 		if ask.Bundles == 0 {
-			return sendProto(ctx, conn, api.Kind_PRODUCE_STATS, &api.Stats{CpuSeconds: cpu.Seconds() - began})
+			return api.Send(ctx, conn, api.Kind_PRODUCE_STATS, &api.Stats{CpuSeconds: cpu.Seconds() - began})
 		}
 		if err := s.group(ctx, t, &ask, sink); err != nil {
 			return fmt.Errorf("making %d bundles: %w", ask.Bundles, err)
@@ -62,7 +62,7 @@ func Serve(ctx context.Context, conn Conn, plan *model.Plan, weights *model.Weig
 // open takes the client's public keys.
 func (s *server) open(ctx context.Context) error {
 	var hello api.Produce
-	if err := recvProto(ctx, s.conn, api.Kind_PRODUCE, keyLimit, &hello); err != nil {
+	if err := api.Receive(ctx, s.conn, api.Kind_PRODUCE, keyLimit, &hello); err != nil {
 		return err
 	}
 	if len(hello.PowersKeys) != len(s.classes) {
@@ -79,7 +79,7 @@ func (s *server) open(ctx context.Context) error {
 	if s.linear, err = NewLinearEvaluator(hello.LinearKey); err != nil {
 		return err
 	}
-	return sendProto(ctx, s.conn, api.Kind_PRODUCE_REPLY, &api.ProduceReply{})
+	return api.Send(ctx, s.conn, api.Kind_PRODUCE_REPLY, &api.ProduceReply{})
 }
 
 // group answers one group. The order of messages is the client's (see
@@ -93,7 +93,7 @@ func (s *server) group(ctx context.Context, t *transcript, ask *api.Group, sink 
 	}
 	var nonce [nonceSize]byte
 	rand.Read(nonce[:])
-	if err := sendProto(ctx, t, api.Kind_GROUP_REPLY, &api.GroupReply{Nonce: nonce[:]}); err != nil {
+	if err := api.Send(ctx, t, api.Kind_GROUP_REPLY, &api.GroupReply{Nonce: nonce[:]}); err != nil {
 		return err
 	}
 	g := &Group{}
@@ -133,7 +133,7 @@ func (s *server) commit(ctx context.Context, g *Group, sink Sink) error {
 		return err
 	}
 	var ask api.Commit
-	if err := recvProto(ctx, s.conn, api.Kind_COMMIT, controlLimit, &ask); err != nil {
+	if err := api.Receive(ctx, s.conn, api.Kind_COMMIT, controlLimit, &ask); err != nil {
 		return err
 	}
 	if !bytes.Equal(ask.Digest, g.Digest[:]) {
@@ -142,7 +142,7 @@ func (s *server) commit(ctx context.Context, g *Group, sink Sink) error {
 	if err := sink.Confirm(ctx, g); err != nil {
 		return err
 	}
-	return sendProto(ctx, s.conn, api.Kind_COMMIT_REPLY, &api.CommitReply{Digest: g.Digest[:]})
+	return api.Send(ctx, s.conn, api.Kind_COMMIT_REPLY, &api.CommitReply{Digest: g.Digest[:]})
 }
 
 func (s *server) answerPowers(ctx context.Context, t *transcript, i int, bundles []*correlation.Bundle) error {

@@ -65,12 +65,12 @@ func (c *Client) open(ctx context.Context, purpose api.Purpose) (*link.Stream, e
 		return nil, err
 	}
 	hello := &api.Hello{Version: protocolVersion, Purpose: purpose, Plan: c.hash[:]}
-	if err := send(ctx, s, api.Kind_HELLO, hello); err != nil {
+	if err := api.Send(ctx, s, api.Kind_HELLO, hello); err != nil {
 		s.Close()
 		return nil, err
 	}
 	var welcome api.Welcome
-	if err := receive(ctx, s, api.Kind_WELCOME, helloLimit, &welcome); err != nil {
+	if err := api.Receive(ctx, s, api.Kind_WELCOME, helloLimit, &welcome); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -95,11 +95,11 @@ func (c *Client) meet(ctx context.Context) (Meeting, error) {
 		return Meeting{}, err
 	}
 	defer s.Close()
-	if err := send(ctx, s, api.Kind_MEETING, list); err != nil {
+	if err := api.Send(ctx, s, api.Kind_MEETING, list); err != nil {
 		return Meeting{}, err
 	}
 	var reply api.MeetingReply
-	if err := receive(ctx, s, api.Kind_MEETING_REPLY, maxHalves*halfBytes, &reply); err != nil {
+	if err := api.Receive(ctx, s, api.Kind_MEETING_REPLY, maxHalves*halfBytes, &reply); err != nil {
 		return Meeting{}, err
 	}
 	twins, err := decodeIDs(reply.Twins, len(halves))

@@ -69,14 +69,14 @@ func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error
 	if err != nil {
 		return nil, err
 	}
-	if err := send(ctx, s, api.Kind_CLAIM, &api.Claim{Ids: encodeIDs(ids)}); err != nil {
+	if err := api.Send(ctx, s, api.Kind_CLAIM, &api.Claim{Ids: encodeIDs(ids)}); err != nil {
 		return nil, err
 	}
 	machine, err := online.NewClient(c.plan, bundles) // while the server claims
 	if err != nil {
 		return nil, err
 	}
-	if err := receive(ctx, s, api.Kind_CLAIM_REPLY, helloLimit, &api.ClaimReply{}); err != nil {
+	if err := api.Receive(ctx, s, api.Kind_CLAIM_REPLY, helloLimit, &api.ClaimReply{}); err != nil {
 		return nil, err
 	}
 	return &Batch{stream: s, machine: machine, client: c, size: n}, nil

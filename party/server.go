@@ -58,14 +58,14 @@ func NewServer(m *model.Model, st *store.Store, log *slog.Logger) (*Server, erro
 func (s *Server) Handle(ctx context.Context, stream *link.Stream) error {
 	log := s.log.With("client", stream.Peer().String())
 	var hello api.Hello
-	if err := receive(ctx, stream, api.Kind_HELLO, helloLimit, &hello); err != nil {
+	if err := api.Receive(ctx, stream, api.Kind_HELLO, helloLimit, &hello); err != nil {
 		return err
 	}
 	if err := s.check(&hello); err != nil {
 		log.Warn("refused", "reason", err)
 		return err
 	}
-	if err := send(ctx, stream, api.Kind_WELCOME, &api.Welcome{Version: protocolVersion}); err != nil {
+	if err := api.Send(ctx, stream, api.Kind_WELCOME, &api.Welcome{Version: protocolVersion}); err != nil {
 		return err
 	}
 	var err error
@@ -109,7 +109,7 @@ func (s *Server) pair(stream *link.Stream) store.Pair {
 // are ready from now on, all others are dropped.
 func (s *Server) meet(ctx context.Context, stream *link.Stream, log *slog.Logger) error {
 	var meeting api.Meeting
-	if err := receive(ctx, stream, api.Kind_MEETING, maxHalves*halfBytes, &meeting); err != nil {
+	if err := api.Receive(ctx, stream, api.Kind_MEETING, maxHalves*halfBytes, &meeting); err != nil {
 		return err
 	}
 	if len(meeting.Halves) > maxHalves {
@@ -142,7 +142,7 @@ func (s *Server) meet(ctx context.Context, stream *link.Stream, log *slog.Logger
 		return err
 	}
 	log.Info("met", "ready", len(twins), "dropped", len(orphans))
-	return send(ctx, stream, api.Kind_MEETING_REPLY, &api.MeetingReply{Twins: encodeIDs(twins)})
+	return api.Send(ctx, stream, api.Kind_MEETING_REPLY, &api.MeetingReply{Twins: encodeIDs(twins)})
 }
 
 func (s *Server) produce(ctx context.Context, stream *link.Stream, log *slog.Logger) error {
@@ -178,7 +178,7 @@ func (k *sink) Confirm(_ context.Context, g *offline.Group) error {
 // not need its warm bundles after all: they are spent nevertheless.
 func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logger) error {
 	var ask api.Claim
-	if err := receive(ctx, stream, api.Kind_CLAIM, maxBatch*halfBytes, &ask); err != nil {
+	if err := api.Receive(ctx, stream, api.Kind_CLAIM, maxBatch*halfBytes, &ask); err != nil {
 		return err
 	}
 	ids, err := decodeIDs(ask.Ids, maxBatch)
@@ -202,7 +202,7 @@ func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logge
 		return err
 	}
 	log.Info("claimed", "bundles", len(ids))
-	if err := send(ctx, stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
+	if err := api.Send(ctx, stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}
 	msg, err := awaitInput(ctx, stream, machine.MessageSize())

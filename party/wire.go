@@ -1,14 +1,9 @@
 package party
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
-	"pascaline/api"
-	"pascaline/link"
 	"pascaline/store"
 )
 
@@ -25,25 +20,6 @@ const (
 	// maxBatch bounds the bundles of one claim.
 	maxBatch = 1024
 )
-
-func send(ctx context.Context, s *link.Stream, kind api.Kind, m proto.Message) error {
-	b, err := proto.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding %v: %w", kind, err)
-	}
-	return s.Send(ctx, kind, b)
-}
-
-func receive(ctx context.Context, s *link.Stream, kind api.Kind, limit int, m proto.Message) error {
-	b, err := s.Recv(ctx, kind, limit)
-	if err != nil {
-		return err
-	}
-	if err := proto.Unmarshal(b, m); err != nil {
-		return fmt.Errorf("decoding %v: %w", kind, err)
-	}
-	return nil
-}
 
 // decodeIDs checks a list of ids from the other party.
 func decodeIDs(raw [][]byte, limit int) ([]store.ID, error) {
