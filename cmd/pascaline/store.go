@@ -17,7 +17,7 @@ type entryReport struct {
 	Plan    string `json:"plan"`
 	Ready   int    `json:"ready"`
 	Pending int    `json:"pending"`
-	Claimed uint64 `json:"claimed"`
+	Claimed int    `json:"claimed"`
 	Bytes   int64  `json:"bytes"`
 }
 
