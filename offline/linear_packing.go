@@ -140,6 +140,7 @@ func (p *LinearPacking) moreStrips(strips int) int {
 // many segments as for m = 1, then m = 1 is at least as good.
 func (p *LinearPacking) search(t tape, best *layout) {
 	single := len(t.segments(linearN, t.end()))
+	outputs := t.blocks * p.rows.out * t.stripOut
 	counts := map[int]int{linearN: single} // segments by block length, or 0
 	count := func(length int) int {
 		n, known := counts[length]
@@ -156,13 +157,13 @@ func (p *LinearPacking) search(t tape, best *layout) {
 				continue
 			}
 			l := layout{tape: t, channels: c, outputs: k, length: linearN / m}
-			n := count(l.length)
-			if n == 0 {
+			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.shape.K, k)
+			perSegment := (queries*queryCipherSize+replies*replyMaskSize)*byteWork + queries*replies*productWork
+			if best.work >= 0 && ceilDiv(outputs, l.length)*perSegment >= best.work {
 				continue
 			}
-			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.shape.K, k)
-			l.work = n*(queries*queryCipherSize+replies*replyMaskSize)*byteWork + n*queries*replies*productWork
-			if best.work >= 0 && l.work >= best.work {
+			n := count(l.length)
+			if n == 0 || best.work >= 0 && n*perSegment >= best.work {
 				continue
 			}
 			if p.rows.taps*p.cols.taps == 1 {
@@ -175,7 +176,7 @@ func (p *LinearPacking) search(t tape, best *layout) {
 					}
 				}
 			}
-			l.work += queries * replies * p.weightWork(l)
+			l.work = n*perSegment + queries*replies*p.weightWork(l)
 			if best.work < 0 || l.work < best.work {
 				*best = l
 			}
@@ -192,15 +193,12 @@ func (p *LinearPacking) weightWork(l layout) int {
 	return min(combineWork(taps*l.channels*l.outputs), transformWork(stride))
 }
 
-// groupings yields the sizes of groups worth trying to split n things into: for
-// each number of groups, the smallest size that makes so many.
+// groupings yields the sizes of groups worth trying to split n things into, from
+// 1 on: for each number of groups, the smallest size that makes so many.
 func groupings(n int) func(yield func(int) bool) {
 	return func(yield func(int) bool) {
-		for size := n; size >= 1; size-- {
-			size = ceilDiv(n, ceilDiv(n, size))
-			if !yield(size) {
-				return
-			}
+		for size := 1; yield(size) && size < n; {
+			size = ceilDiv(n, ceilDiv(n, size)-1)
 		}
 	}
 }
