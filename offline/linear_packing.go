@@ -117,7 +117,7 @@ func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
 type layout struct {
 	tape                      tape
 	channels, outputs, length int
-	work                      int // nanoseconds
+	work                      int64 // nanoseconds; both parties compare alike
 }
 
 // moreStrips returns the next number of strips worth trying: one that makes
@@ -158,12 +158,12 @@ func (p *LinearPacking) search(t tape, best *layout) {
 			}
 			l := layout{tape: t, channels: c, outputs: k, length: linearN / m}
 			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.shape.K, k)
-			perSegment := (queries*queryCipherSize+replies*replyMaskSize)*byteWork + queries*replies*productWork
-			if best.work >= 0 && ceilDiv(outputs, l.length)*perSegment >= best.work {
+			perSegment := int64(queries*queryCipherSize+replies*replyMaskSize)*byteWork + int64(queries*replies)*productWork
+			if best.work >= 0 && int64(ceilDiv(outputs, l.length))*perSegment >= best.work {
 				continue
 			}
 			n := count(l.length)
-			if n == 0 || best.work >= 0 && n*perSegment >= best.work {
+			if n == 0 || best.work >= 0 && int64(n)*perSegment >= best.work {
 				continue
 			}
 			if p.rows.taps*p.cols.taps == 1 {
@@ -176,7 +176,7 @@ func (p *LinearPacking) search(t tape, best *layout) {
 					}
 				}
 			}
-			l.work = n*perSegment + queries*replies*p.weightWork(l)
+			l.work = int64(n)*perSegment + int64(queries*replies)*p.weightWork(l)
 			if best.work < 0 || l.work < best.work {
 				*best = l
 			}
@@ -185,7 +185,7 @@ func (p *LinearPacking) search(t tape, best *layout) {
 }
 
 // weightWork returns what the values of a polynomial of weights cost.
-func (p *LinearPacking) weightWork(l layout) int {
+func (p *LinearPacking) weightWork(l layout) int64 {
 	taps, stride := p.rows.taps*p.cols.taps, 1
 	if taps == 1 {
 		stride = l.length & -l.length // the power of two in it

@@ -148,18 +148,18 @@ func (r *linearRing) newWeightValues(p *LinearPacking) weightValues {
 // combineWork and transformWork return about how many nanoseconds the values of
 // a polynomial take, modulo both primes and in halves: when n weights are summed
 // from the values of monomials, or when it is transformed.
-func combineWork(n int) int {
+func combineWork(n int) int64 {
 	if n > maxTaps {
-		return math.MaxInt
+		return math.MaxInt64
 	}
-	return 2 * linearN / productBlock * (170 + 62*n)
+	return 2 * linearN / productBlock * (170 + 62*int64(n))
 }
 
-func transformWork(stride int) int {
+func transformWork(stride int) int64 {
 	if stride < minStride {
 		return 50_000
 	}
-	return 15_000 + 90_000/stride
+	return 15_000 + 90_000/int64(stride)
 }
 
 // minStride is the stride from which on a shorter transform is worth while.
