@@ -3,6 +3,7 @@ package offline
 import (
 	"math"
 	"math/bits"
+	"sync"
 
 	lattigo "github.com/tuneinsight/lattigo/v5/ring"
 )
@@ -117,8 +118,30 @@ func combineStart(delta uint64) (low, high uint64) {
 // weightValues takes the polynomials of weights of a layer to values, whichever
 // way is cheaper: summed from a basis, or, where that is nil, transformed.
 type weightValues struct {
-	basis  *basis
-	stride int // all exponents are multiples of it
+	basis   *basis
+	stride  int // all exponents are multiples of it
+	scratch *sync.Pool
+}
+
+// scratch is what a job of products needs besides its outcome: sums for each
+// segment and, for each polynomial of weights, its taps or its values.
+type scratch struct {
+	blocks   []productSums
+	sparse   []taps
+	dense    [][][]uint64
+	combined [productBlock]uint64
+}
+
+func (s *scratch) grow(r *linearRing, segments, polynomials int, dense bool) {
+	for len(s.blocks) < segments {
+		s.blocks = append(s.blocks, productSums{})
+	}
+	for dense && len(s.dense) < polynomials {
+		s.dense = append(s.dense, r.poly())
+	}
+	for !dense && len(s.sparse) < polynomials {
+		s.sparse = append(s.sparse, taps{})
+	}
 }
 
 func (r *linearRing) newWeightValues(p *LinearPacking) weightValues {
@@ -129,7 +152,7 @@ func (r *linearRing) newWeightValues(p *LinearPacking) weightValues {
 		p.eachWeight(j, 0, func(n, _ int, _ bool) { used[n] = true; count++ })
 		most = max(most, count)
 	}
-	v := weightValues{stride: linearN}
+	v := weightValues{stride: linearN, scratch: new(sync.Pool)}
 	var places []int
 	for n, u := range used {
 		if u {
@@ -257,16 +280,14 @@ func (r *linearRing) products(p *LinearPacking, v weightValues, w []int16, k0, k
 	for i := range sums {
 		sums[i] = cipher{r.poly(), r.poly()}
 	}
-	blocks := make([]productSums, segments)
 	most := min(maxSum, p.queryGroups)
-	sparse := make([]taps, groups*most)
-	var dense [][][]uint64
-	if v.basis == nil {
-		for range sparse {
-			dense = append(dense, r.poly())
-		}
+	s, _ := v.scratch.Get().(*scratch)
+	if s == nil {
+		s = new(scratch)
 	}
-	var combined [productBlock]uint64
+	defer v.scratch.Put(s)
+	s.grow(r, segments, groups*most, v.basis == nil)
+	blocks, sparse, dense := s.blocks[:segments], s.sparse, s.dense
 	for from := 0; from < p.queryGroups; from += most {
 		n := min(most, p.queryGroups-from)
 		for k := range groups {
@@ -283,7 +304,7 @@ func (r *linearRing) products(p *LinearPacking, v weightValues, w []int16, k0, k
 				for k := range groups {
 					clear(blocks)
 					for c := range n {
-						weights := &combined
+						weights := &s.combined
 						if v.basis == nil {
 							weights = (*[productBlock]uint64)(dense[k*most+c][i][at:])
 						} else {
