@@ -1,3 +1,5 @@
+//go:build unix
+
 package link
 
 import (
@@ -64,4 +66,19 @@ func BenchmarkBulk(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(cpuTime(b)-start)/float64(b.N*size), "cpu-ns/B")
+}
+
+// BenchmarkEmulatedRoundTrip is a small message each way over the networks that
+// benchmarks speak of.
+func BenchmarkEmulatedRoundTrip(b *testing.B) {
+	for _, n := range []Network{LAN, WAN} {
+		b.Run(n.String(), func(b *testing.B) {
+			p := serve(b, echo, Options{})
+			s := open(b, p.dial(b, Options{Network: n}))
+			ask(b, s, make([]byte, 8))
+			for b.Loop() {
+				ask(b, s, make([]byte, 8))
+			}
+		})
+	}
 }

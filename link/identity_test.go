@@ -128,7 +128,7 @@ func TestNothingPrintsAnIdentity(t *testing.T) {
 	}
 	slog.New(slog.NewTextHandler(&out, nil)).Info("id", "id", id)
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("id", "id", id)
-	j, err := json.Marshal(id)
+	j, err := json.Marshal(map[string]any{"id": id})
 	if err != nil {
 		t.Fatal(err)
 	}

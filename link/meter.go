@@ -94,8 +94,9 @@ func (w *wire) Close() error {
 	return w.closeErr
 }
 
-// errClosedHere is the end of a connection that this side closed.
-var errClosedHere = errors.New("it was closed on this side")
+// errClosedHere is the end of a connection that this side closed, on purpose or
+// because gRPC found something wrong with it.
+var errClosedHere = errors.New("it was closed on this side, which is stopping or got no answer to its pings")
 
 // note remembers err if it is the first that ends the connection; deadlines do
 // not.

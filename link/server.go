@@ -56,7 +56,8 @@ type Server struct {
 
 // NewServer makes a server that is known as id, accepts the clients whose keys
 // allowed says yes to, and runs h for each stream they open. allowed is asked at
-// every handshake, by several goroutines at once.
+// every handshake, by several goroutines at once; a connection that stands is not
+// asked about again.
 func NewServer(id Identity, allowed func(PublicKey) bool, h Handler, o Options) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -96,7 +97,8 @@ func (s *Server) Serve(l net.Listener) error {
 	return fmt.Errorf("serving on %s: %w", l.Addr(), err)
 }
 
-// Stop closes all connections and returns when every [Handler] has.
+// Stop closes all connections and returns when every [Handler] has; so no Handler
+// may call it.
 func (s *Server) Stop() {
 	s.abandonPending()
 	s.grpc.Stop()

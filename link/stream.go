@@ -172,11 +172,11 @@ var errEndedEarly = errors.New("the server ended the exchange early")
 type discard struct{}
 
 // Recv returns the next message, which must be of this kind and have at most
-// max bytes. If nothing comes for as long as [Options.Stall] it fails with
+// limit bytes. If nothing comes for as long as [Options.Stall] it fails with
 // [ErrStalled]; if the other side has ended the exchange, with
 // io.ErrUnexpectedEOF.
-func (s *Stream) Recv(ctx context.Context, kind api.Kind, max int) ([]byte, error) {
-	_, payload, err := s.RecvOne(ctx, Due{kind, max})
+func (s *Stream) Recv(ctx context.Context, kind api.Kind, limit int) ([]byte, error) {
+	_, payload, err := s.RecvOne(ctx, Due{kind, limit})
 	return payload, err
 }
 
@@ -344,8 +344,8 @@ func (s *Stream) explain(doing string, err error) error {
 		}
 	}
 	if lost := s.wire.lost(); lost != nil || st.Code() == codes.Unavailable {
-		if lost == nil {
-			lost = errors.New(st.Message())
+		if lost == nil || lost == errClosedHere && st.Code() == codes.Unavailable {
+			lost = errors.New(presentable(st.Message())) // gRPC closed it, and says why
 		}
 		return failf([]error{ErrLost, lost}, "connection to %s lost while %s: %v", s.peer, doing, lost)
 	}
