@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -59,7 +60,10 @@ func (s *Store) Claim(pair Pair, ids []ID) ([][]byte, error) {
 	if err := s.revive(); err != nil {
 		return nil, err
 	}
-	keys, halves, err := s.findReady(pair, ids)
+	keys, again, err := s.findReady(pair, ids)
+	if err == nil && !slices.Equal(again, halves) {
+		err = fmt.Errorf("dropped and written anew at the same time: %w", ErrUnknown)
+	}
 	if err != nil {
 		return nil, s.failed(doing, err)
 	}

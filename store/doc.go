@@ -18,9 +18,9 @@
 // Pebble database; the values of larger groups lie in segment files beside it
 // (format.go draws both). Every write is synced before a method returns. When a
 // write to the index fails, for want of disk space or through a bad disk, the
-// method returns the error, the index is closed, and the next method opens it
-// again and finds what is really on the disk: what had been acknowledged is
-// there, what had failed is there whole or not at all.
+// method returns the error, the index is given up (fence.go says how), and the
+// next method opens it again and finds what is really on the disk: what had been
+// acknowledged is there, what had failed is there whole or not at all.
 //
 // Deleting is not wiping: claimed values leave the index as Pebble compacts and
 // the segments as they drain, and a disk may keep traces of both.

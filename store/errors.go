@@ -1,6 +1,12 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
 
 // Errors to ask for with [errors.Is].
 var (
@@ -14,3 +20,15 @@ var (
 	ErrCorrupt   = errors.New("the stored value is damaged; it is burnt and will not be used")
 	ErrDiskFull  = errors.New("no space left on the disk")
 )
+
+// failed wraps an error from the disk, and says what to do where it is a full
+// one.
+func (s *Store) failed(doing string, err error) error {
+	if errors.Is(err, ErrDiskFull) || errors.Is(err, ErrClosed) {
+		return fmt.Errorf("store %s: %s: %w", s.dir, doing, err)
+	}
+	if vfs.IsNoSpaceError(err) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("store %s: %s: %w: what was ready is safe; make room and try again: %w", s.dir, doing, ErrDiskFull, err)
+	}
+	return fmt.Errorf("store %s: %s: %w", s.dir, doing, err)
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -285,4 +286,67 @@ func TestAnUnopenableStoreSaysWhyAndLetsGo(t *testing.T) {
 			return
 		}
 	}
+}
+
+func TestAValueThatCannotBeReadNowIsNotBurnt(t *testing.T) {
+	failing := false
+	files := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if failing && op.Kind == errorfs.OpFileReadAt && strings.HasSuffix(op.Path, ".seg") {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	s := mustOpen(t, "/store", WithFS(files))
+	halves := newHalves(t, 2, large)
+	putReady(t, s, alice, halves)
+	failing = true
+	_, err := s.Claim(alice, idsOf(halves))
+	wantError(t, err, syscall.EIO, halves[0].ID.String())
+	failing = false
+	mustClaim(t, s, alice, halves)
+}
+
+// TestMethodsMayRunTogetherOnABadDisk has several goroutines meet failures of
+// each other's making.
+func TestMethodsMayRunTogetherOnABadDisk(t *testing.T) {
+	disk := &badDisk{}
+	s := mustOpen(t, "/store", WithFS(errorfs.Wrap(vfs.NewMem(), disk)))
+	var wg sync.WaitGroup
+	for g := range 4 {
+		p := Pair{Peer: [32]byte{byte(g)}}
+		var claimed, kept []NewHalf
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(g)))
+			for i := range 12 {
+				halves := newHalves(t, 2, []int{small, large / 2}[i%2])
+				disk.spoil(syscall.ENOSPC, "", 1+rng.IntN(20), 1)
+				if s.Put(p, halves) != nil || s.Confirm(p, idsOf(halves)) != nil {
+					continue
+				}
+				if _, err := s.Claim(p, idsOf(halves[:1])); err == nil {
+					claimed = append(claimed, halves[0])
+				}
+				kept = append(kept, halves[1])
+			}
+			// The last failure may be the one that others have armed.
+			var err error
+			for range 10 {
+				if err = s.Drop(p, []ID{{}}); err == nil {
+					break
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		defer func() {
+			for _, h := range claimed {
+				_, err := s.Claim(p, []ID{h.ID})
+				wantError(t, err, ErrClaimed)
+			}
+			mustClaim(t, s, p, kept)
+		}()
+	}
+	wg.Wait()
+	disk.mend()
 }

@@ -45,7 +45,7 @@ func TestASmallDiskRunsFullAndRecovers(t *testing.T) {
 		"no reserve":    {WithReserve(0)},
 		"unknown space": {WithFS(blindFS{vfs.Default})},
 	} {
-		for _, size := range []int{2 << 10, 100 << 10, 600 << 10} {
+		for _, size := range []int{8 << 10, 100 << 10, 600 << 10} {
 			t.Run(fmt.Sprintf("%s, values of %d bytes", name, size), func(t *testing.T) {
 				mount, enlarge := mountSmall(t)
 				dir := filepath.Join(mount, "store")

@@ -9,9 +9,9 @@ import (
 
 // Put writes a group of halves, pending: all of them, synced, or none. An id
 // that the store has seen before, pending, ready or claimed, of whatever pair, is
-// [ErrDuplicate]; a disk without room for the group and the reserve
-// [ErrDiskFull]. After any other error the group may be there, pending: the
-// other party's list at the next meeting decides. Put keeps nothing of halves.
+// [ErrDuplicate]; a disk without room for the group and the reserve is
+// [ErrDiskFull]. After an error from the disk the group may yet be there, pending:
+// the next meeting with the other party decides. Put keeps nothing of halves.
 func (s *Store) Put(pair Pair, halves []NewHalf) error {
 	if len(halves) == 0 {
 		return nil
@@ -58,7 +58,8 @@ func (s *Store) Put(pair Pair, halves []NewHalf) error {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.writing, segment)
+	// Not before the end: revive may sweep.
+	defer delete(s.writing, segment)
 	if err != nil {
 		return s.failed(doing, err)
 	}

@@ -1,12 +1,8 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"strings"
-	"syscall"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // room reports a disk that has no room for a group's sealed values and the
@@ -52,16 +48,4 @@ func (s *Store) roomToOpen() error {
 		return fmt.Errorf("%w: %d bytes are free and %d are needed: make room", ErrDiskFull, usage.AvailBytes, need)
 	}
 	return nil
-}
-
-// failed wraps an error from the disk, and says what to do where it is a full
-// one.
-func (s *Store) failed(doing string, err error) error {
-	if errors.Is(err, ErrDiskFull) || errors.Is(err, ErrClosed) {
-		return fmt.Errorf("store %s: %s: %w", s.dir, doing, err)
-	}
-	if vfs.IsNoSpaceError(err) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("store %s: %s: %w: what was ready is safe; make room and try again: %w", s.dir, doing, ErrDiskFull, err)
-	}
-	return fmt.Errorf("store %s: %s: %w", s.dir, doing, err)
 }

@@ -62,8 +62,8 @@ type NewHalf struct {
 type Entry struct {
 	Pair           Pair
 	Ready, Pending int
-	Claimed        uint64 // since the store was created
-	Bytes          int64  // of the values pending and ready
+	Claimed        int   // since the store was created
+	Bytes          int64 // of the values pending and ready
 }
 
 // Store is one party's halves. Its methods may be called at the same time.
@@ -145,10 +145,14 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
-	if s.index != nil && !s.index.hasFailed() {
-		err = s.index.close()
+	if s.index != nil {
+		if s.index.hasFailed() {
+			s.index.fence.park()
+		} else {
+			err = s.index.close()
+		}
+		s.index = nil
 	}
-	s.index = nil
 	if err = errors.Join(err, s.lock.Close()); err != nil {
 		return s.failed("closing it", err)
 	}
@@ -255,7 +259,7 @@ func (s *Store) Inventory() ([]Entry, error) {
 				return errFormat
 			}
 			n, err := decodeCount(value)
-			entry(decodePair(key[1:])).Claimed = n
+			entry(decodePair(key[1:])).Claimed = int(n)
 			return err
 		})
 	}
