@@ -3,18 +3,18 @@ module pascaline
 go 1.26.0
 
 require (
-	github.com/bufbuild/protocompile v0.14.1
-	github.com/cockroachdb/pebble/v2 v2.1.7
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/schollz/progressbar/v3 v3.19.1
-	github.com/spf13/cobra v1.10.2
-	github.com/tuneinsight/lattigo/v5 v5.0.7
-	golang.org/x/image v0.47.0
-	golang.org/x/sync v0.24.0
-	golang.org/x/sys v0.49.0
-	golang.org/x/term v0.46.0
-	google.golang.org/grpc v1.85.0
-	google.golang.org/protobuf v1.36.12
+	github.com/bufbuild/protocompile v0.14.1 // parses .proto files for go generate, without a protoc binary
+	github.com/cockroachdb/pebble/v2 v2.1.7 // the index of the store: synced batches, crash-safe
+	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command tested as its users run it
+	github.com/schollz/progressbar/v3 v3.19.1 // the progress bar of produce
+	github.com/spf13/cobra v1.10.2 // the command line
+	github.com/tuneinsight/lattigo/v5 v5.0.7 // rings and transforms of the homomorphic encryption
+	golang.org/x/image v0.47.0 // resizing pictures
+	golang.org/x/sync v0.24.0 // errgroup and a weighted semaphore
+	golang.org/x/sys v0.49.0 // processor features, file locks, free disk space, processor time
+	golang.org/x/term v0.46.0 // is there a terminal to draw a progress bar on
+	google.golang.org/grpc v1.85.0 // the transport of the link
+	google.golang.org/protobuf v1.36.12 // wire and file contracts
 )
 
 require (
