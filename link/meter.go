@@ -77,8 +77,11 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) {
+	// Counted before they leave: the answer to them may be read, and the meter
+	// with it, before this goroutine runs again.
+	w.sentBytes.Add(int64(len(p)))
 	n, err := w.Conn.Write(p)
-	w.sentBytes.Add(int64(n))
+	w.sentBytes.Add(int64(n - len(p)))
 	w.note(err)
 	return n, err
 }

@@ -2,6 +2,8 @@ package link
 
 import (
 	"context"
+	"io"
+	"net"
 	"testing"
 	"time"
 
@@ -78,6 +80,31 @@ func TestBothEndsCountTheSame(t *testing.T) {
 	}
 	if server[1].SentBytes < wire.ReceivedBytes-400 || server[1].ReceivedBytes < wire.SentBytes-400 {
 		t.Errorf("the server's wire counted %+v, the client's %+v", server[1], wire)
+	}
+}
+
+// A conn that takes three bytes and looks at the meter meanwhile.
+type observer struct {
+	net.Conn
+	wire *wire
+	seen int64
+}
+
+func (o *observer) Write(p []byte) (int, error) {
+	o.seen = o.wire.read().SentBytes
+	return min(3, len(p)), io.ErrShortWrite
+}
+
+// Whoever has the answer to some bytes finds them counted.
+func TestBytesAreCountedBeforeTheyAreAnswered(t *testing.T) {
+	o := &observer{}
+	o.wire = newWire(o)
+	o.wire.Write(numbered(10))
+	if o.seen != 10 {
+		t.Errorf("%d of 10 bytes were counted when they left", o.seen)
+	}
+	if n := o.wire.read().SentBytes; n != 3 {
+		t.Errorf("%d bytes were counted in the end, not the 3 that left", n)
 	}
 }
 
