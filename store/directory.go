@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,20 +19,21 @@ import (
 const (
 	versionFile = "VERSION"
 	versionTemp = "VERSION.new"
+	idFile      = "ID"
 	lockFile    = "LOCK"
 	pidFile     = "PID"
 	indexDir    = "index"
 	segmentsDir = "segments"
 )
 
-// enter makes dir a store's directory where it is new, locks it and checks its
-// version. The caller closes the lock.
-func enter(files vfs.FS, dir string) (_ io.Closer, err error) {
+// enter makes dir a store's directory where it is new, locks it, checks its
+// version and returns its id. The caller closes the lock.
+func enter(files vfs.FS, dir string) (_ io.Closer, id ID, err error) {
 	if err := makeDir(files, dir); err != nil {
-		return nil, fmt.Errorf("creating the directory: %w", err)
+		return nil, id, fmt.Errorf("creating the directory: %w", err)
 	}
 	if err := checkOurs(files, dir); err != nil {
-		return nil, err
+		return nil, id, err
 	}
 	lock, err := files.Lock(files.PathJoin(dir, lockFile))
 	if err != nil {
@@ -38,9 +41,9 @@ func enter(files vfs.FS, dir string) (_ io.Closer, err error) {
 		// answer of whoever holds the lock.
 		var named *fs.PathError
 		if errors.As(err, &named) {
-			return nil, fmt.Errorf("taking the lock: %w", err)
+			return nil, id, fmt.Errorf("taking the lock: %w", err)
 		}
-		return nil, inUse(files, dir)
+		return nil, id, inUse(files, dir)
 	}
 	defer func() {
 		if err != nil {
@@ -52,31 +55,55 @@ func enter(files vfs.FS, dir string) (_ io.Closer, err error) {
 	version, err := readFile(files, files.PathJoin(dir, versionFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		// The id comes first: where there is a version, there is an id.
+		rand.Read(id[:])
+		if err := writeFile(files, dir, idFile, id.String()+"\n"); err != nil {
+			return nil, id, fmt.Errorf("writing the id: %w", err)
+		}
+		if err := syncDir(files, dir); err != nil {
+			return nil, id, fmt.Errorf("writing the id: %w", err)
+		}
 		if err := writeFile(files, dir, versionTemp, formatVersion); err != nil {
-			return nil, fmt.Errorf("writing the version: %w", err)
+			return nil, id, fmt.Errorf("writing the version: %w", err)
 		}
 		if err := files.Rename(files.PathJoin(dir, versionTemp), files.PathJoin(dir, versionFile)); err != nil {
-			return nil, fmt.Errorf("writing the version: %w", err)
+			return nil, id, fmt.Errorf("writing the version: %w", err)
 		}
 		// Before anything else is there, or checkOurs might not know it again.
 		if err := syncDir(files, dir); err != nil {
-			return nil, fmt.Errorf("writing the version: %w", err)
+			return nil, id, fmt.Errorf("writing the version: %w", err)
 		}
 	case err != nil:
-		return nil, fmt.Errorf("reading the version: %w", err)
+		return nil, id, fmt.Errorf("reading the version: %w", err)
 	case version != formatVersion:
-		return nil, fmt.Errorf("its version is %q, this program reads %q: open it with the program that wrote it: %w",
+		return nil, id, fmt.Errorf("its version is %q, this program reads %q: open it with the program that wrote it: %w",
 			version, formatVersion, ErrFormat)
+	}
+	if id, err = readID(files, dir); err != nil {
+		return nil, id, fmt.Errorf("reading the id: %w", err)
 	}
 	for _, d := range []string{indexDir, segmentsDir} {
 		if err := files.MkdirAll(files.PathJoin(dir, d), 0o700); err != nil {
-			return nil, fmt.Errorf("creating the directory: %w", err)
+			return nil, id, fmt.Errorf("creating the directory: %w", err)
 		}
 	}
 	if err := syncDir(files, dir); err != nil {
-		return nil, fmt.Errorf("syncing the directory: %w", err)
+		return nil, id, fmt.Errorf("syncing the directory: %w", err)
 	}
-	return lock, nil
+	return lock, id, nil
+}
+
+// readID reads the file that names the store.
+func readID(files vfs.FS, dir string) (id ID, err error) {
+	text, err := readFile(files, files.PathJoin(dir, idFile))
+	if err != nil {
+		return id, err
+	}
+	b, err := hex.DecodeString(strings.TrimSuffix(text, "\n"))
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("the file %s does not hold %d hexadecimal digits: %w", idFile, 2*len(id), ErrFormat)
+	}
+	return ID(b), nil
 }
 
 // checkOurs refuses a directory that somebody uses for something else.
@@ -90,7 +117,7 @@ func checkOurs(files vfs.FS, dir string) error {
 	}
 	for _, n := range names {
 		// What a crash may have left of a store that was just being created.
-		if n != lockFile && n != pidFile && n != versionTemp {
+		if n != lockFile && n != pidFile && n != versionTemp && n != idFile {
 			return fmt.Errorf("it holds %q and no %s: name a new or an empty directory: %w", n, versionFile, ErrFormat)
 		}
 	}

@@ -83,3 +83,37 @@ func TestAStoreIsItsOwnersOnly(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+func TestAStoreKeepsItsIDAndHasItsOwn(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	seen := map[ID]bool{{}: true}
+	for _, dir := range dirs {
+		s, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := s.ID()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if seen[id] {
+			t.Errorf("the id %v is not the store's own", id)
+		}
+		seen[id] = true
+		if s, err = Open(dir); err != nil {
+			t.Fatal(err)
+		}
+		if s.ID() != id {
+			t.Errorf("the id changes from %v to %v", id, s.ID())
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dirs[0], idFile), []byte("0123\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dirs[0]); !errors.Is(err, ErrFormat) {
+		t.Errorf("a store with a damaged id opens: %v", err)
+	}
+}

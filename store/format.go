@@ -10,6 +10,7 @@ import (
 // change: a change takes a new formatVersion.
 //
 //	VERSION    "pascaline store 1\n"
+//	ID         what names this store to others: 32 hexadecimal digits and "\n"
 //	LOCK       locked by the process that has the store open
 //	PID        its process id, for the error message of the next one
 //	index/     the Pebble database
@@ -28,7 +29,7 @@ import (
 // Keys and values of the index; integers are big endian, so that order of keys
 // is order of numbers:
 //
-//	'h' peer[32] plan[32] sequence[8]    a half, in the order written
+//	'h' peer[32] plan[32] twin[16] sequence[8]    a half, in the order written
 //	  ┌─────────┬─────────┬────────┬────────────┬─────────┬───────────┬───────────┬───────────┐
 //	  │ state 1 │ seal  1 │ id  16 │ digest  32 │ size  8 │ segment 8 │ offset  8 │ stored  8 │
 //	  └─────────┴─────────┴────────┴────────────┴─────────┴───────────┴───────────┴───────────┘
@@ -37,13 +38,13 @@ import (
 //	  segment 0: the sealed value is in the index, under 'v', and offset is 0.
 //
 //	'i' id[16]                           what became of an id
-//	  1 peer[32] plan[32] sequence[8]      a half, pending or ready, see 'h'
+//	  1 peer[32] plan[32] twin[16] sequence[8]      a half, pending or ready, see 'h'
 //	  2                                    claimed: for ever
 //	  3                                    burnt: its value was found corrupted
 //
 //	'v' id[16]                           a sealed value of a small group
 //
-//	'c' peer[32] plan[32]                halves of the pair claimed so far: count[8]
+//	'c' peer[32] plan[32] twin[16]       halves of the pair claimed so far: count[8]
 //
 //	'r' …                                reserved: rollback detection, the hash
 //	                                     chain over the claimed ids of a pair
@@ -64,7 +65,7 @@ const (
 	idClaimed = 2
 	idBurnt   = 3
 
-	pairLen    = 64
+	pairLen    = 80
 	halfKeyLen = 1 + pairLen + 8
 	halfRecLen = 1 + 1 + 16 + 32 + 4*8
 	liveRecLen = 1 + pairLen + 8
@@ -92,12 +93,14 @@ type halfRecord struct {
 
 func appendPair(b []byte, p Pair) []byte {
 	b = append(b, p.Peer[:]...)
-	return append(b, p.Plan[:]...)
+	b = append(b, p.Plan[:]...)
+	return append(b, p.Twin[:]...)
 }
 
 func decodePair(b []byte) (p Pair) {
 	copy(p.Peer[:], b[:32])
-	copy(p.Plan[:], b[32:pairLen])
+	copy(p.Plan[:], b[32:64])
+	copy(p.Twin[:], b[64:pairLen])
 	return p
 }
 

@@ -16,21 +16,23 @@ func TestTheFormatDoesNotChange(t *testing.T) {
 		p.Peer[i], p.Plan[i], digest[i] = byte(i), byte(0x40+i), byte(0x80+i)
 	}
 	copy(id[:], "sixteen bytes id")
+	copy(p.Twin[:], "the other store.")
 	k := halfKey{p, 0x0102030405060708}
 	r := halfRecord{Half{id, digest, Ready, 0x1122}, 0x0a0b, 0x0c0d, 0x1126}
 	peer, plan := hex.EncodeToString(p.Peer[:]), hex.EncodeToString(p.Plan[:])
+	twin := hex.EncodeToString(p.Twin[:])
 	for _, c := range []struct {
 		name string
 		got  []byte
 		want string
 	}{
-		{"half key", k.encode(), "68" + peer + plan + "0102030405060708"},
+		{"half key", k.encode(), "68" + peer + plan + twin + "0102030405060708"},
 		{"half", r.encode(), "0200" + hex.EncodeToString(id[:]) + hex.EncodeToString(digest[:]) +
 			"0000000000001122" + "0000000000000a0b" + "0000000000000c0d" + "0000000000001126"},
 		{"id key", idKey(id), "69" + hex.EncodeToString(id[:])},
-		{"live id", encodeLive(k), "01" + peer + plan + "0102030405060708"},
+		{"live id", encodeLive(k), "01" + peer + plan + twin + "0102030405060708"},
 		{"value key", valueKey(id), "76" + hex.EncodeToString(id[:])},
-		{"count key", countKey(p), "63" + peer + plan},
+		{"count key", countKey(p), "63" + peer + plan + twin},
 		{"sealed value", seal(nil, id, []byte("value")), hex.EncodeToString([]byte("value")) + "e148be0e"},
 		{"segment", []byte(segmentHeader + segmentName(0x1f)), hex.EncodeToString([]byte("pascaline segm 1\n000000000000001f.seg"))},
 		{"version", []byte(formatVersion), hex.EncodeToString([]byte("pascaline store 1\n"))},

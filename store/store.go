@@ -20,9 +20,13 @@ type ID [16]byte
 
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// Pair says whose twins halves have, by the other party's public key, and which
-// plan they are for, by its hash.
-type Pair struct{ Peer, Plan [32]byte }
+// Pair says where the twins of halves are, by the other party's public key and
+// the id of its store, and which plan they are for, by its hash. With another
+// store of the same party there is nothing to compare.
+type Pair struct {
+	Peer, Plan [32]byte
+	Twin       ID // the other store's [Store.ID]
+}
 
 // State is how far a half has come. Its numbers are part of the format, never
 // change.
@@ -72,6 +76,7 @@ type Store struct {
 	files   vfs.FS
 	reserve uint64
 	lock    io.Closer
+	id      ID
 
 	// running counts the methods that work outside mu; Close waits for them.
 	running sync.WaitGroup
@@ -119,7 +124,7 @@ func Open(dir string, options ...Option) (*Store, error) {
 	if s.dir, err = resolve(s.files, dir); err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", dir, err)
 	}
-	if s.lock, err = enter(s.files, s.dir); err != nil {
+	if s.lock, s.id, err = enter(s.files, s.dir); err != nil {
 		return nil, s.failed("opening it", err)
 	}
 	s.mu.Lock()
@@ -130,6 +135,9 @@ func Open(dir string, options ...Option) (*Store, error) {
 	}
 	return s, nil
 }
+
+// ID names the store: drawn when it was created, and kept for good.
+func (s *Store) ID() ID { return s.id }
 
 // Close waits for methods under way, closes the store and gives up its lock.
 func (s *Store) Close() error {
