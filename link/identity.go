@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // maxKeyFile bounds what is read of a file that should hold one key.
@@ -65,16 +66,22 @@ func (id Identity) WriteFile(path string) (err error) {
 		return err
 	}
 	defer clear(der)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	text := pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der})
+	defer clear(text)
+	return writeNew(path, text, 0o600)
+}
+
+// writeNew writes a key to a file that must not exist yet, and returns once it
+// is on the disk. Where it fails there is no file.
+func writeNew(path string, text []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already, and an identity is never overwritten: choose another path, or move it away first", path)
+		return fmt.Errorf("%s exists already, and a key is never overwritten: choose another path, or move it away first", path)
 	}
 	if err != nil {
 		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der})
 	_, err = f.Write(text)
-	clear(text)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = syncDirectory(filepath.Dir(path))
@@ -107,6 +114,9 @@ func ReadIdentity(path string) (id Identity, err error) {
 	}()
 	f, err := os.Open(path)
 	if err != nil {
+		if _, notKey := ParsePublicKey(path); notKey == nil {
+			return Identity{}, fmt.Errorf("%s is a public key, and the path of a private one is needed", path)
+		}
 		return Identity{}, err
 	}
 	defer f.Close()
@@ -117,15 +127,19 @@ func ReadIdentity(path string) (id Identity, err error) {
 	if !info.Mode().IsRegular() {
 		return Identity{}, fmt.Errorf("%s is no regular file", path)
 	}
-	// Windows keeps access rights elsewhere; its mode bits say nothing.
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return Identity{}, fmt.Errorf("%s is open to other users (mode %04o): run chmod 600 %s, and make a new identity if somebody may have read it", path, mode, path)
-	}
 	text, err := readKeyFile(f, path)
 	if err != nil {
 		return Identity{}, err
 	}
 	defer clear(text)
+	if holdsPublicKey(text) {
+		// Before the mode: that of a public key is right as it is.
+		return Identity{}, fmt.Errorf("%s holds a public key, and the private one is needed%s", path, besides(strings.TrimSuffix(path, publicSuffix), path))
+	}
+	// Windows keeps access rights elsewhere; its mode bits say nothing.
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return Identity{}, fmt.Errorf("%s is open to other users (mode %04o): run chmod 600 %s, and make a new identity if somebody may have read it", path, mode, path)
+	}
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
@@ -146,6 +160,19 @@ func ReadIdentity(path string) (id Identity, err error) {
 		return Identity{}, fmt.Errorf("%s holds a key of type %T; an identity is an Ed25519 key", path, key)
 	}
 	return Identity{private}, nil
+}
+
+// publicSuffix is how the file of a public key ends that lies beside the private
+// one; "pascaline keygen" names them so.
+const publicSuffix = ".pub"
+
+// besides says that path is the file to use instead of the given one, if it is
+// there.
+func besides(path, given string) string {
+	if info, err := os.Stat(path); path == given || err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return ": use " + path
 }
 
 // readKeyFile reads f, which must be small enough to be a key.

@@ -97,7 +97,7 @@ func TestAFileThatIsNoIdentityIsRefused(t *testing.T) {
 	for _, c := range []struct{ name, text, says string }{
 		{"empty", "", "not an identity file"},
 		{"words", "hello", "not an identity file"},
-		{"public key", id.Public().String(), "not an identity file"},
+		{"public key", id.Public().String(), "holds a public key"},
 		{"other block", block("CERTIFICATE", der), "CERTIFICATE"},
 		{"cut", block(pemType, der[:len(der)-1]), "damaged"},
 		{"nothing in it", block(pemType, nil), "damaged"},
@@ -118,6 +118,27 @@ func TestAFileThatIsNoIdentityIsRefused(t *testing.T) {
 		t.Error("a file that does not exist was read")
 	}
 	mustSay(t, errOf(ReadIdentity(t.TempDir())), "no regular file")
+}
+
+// Whoever confuses the two files hears so, and not about the public one's mode.
+func TestAPublicKeyInThePlaceOfAnIdentityIsNamed(t *testing.T) {
+	id := newIdentity(t)
+	path := filepath.Join(t.TempDir(), "a.key")
+	if err := id.Public().WriteFile(path + ".pub"); err != nil {
+		t.Fatal(err)
+	}
+	err := errOf(ReadIdentity(path + ".pub"))
+	mustSay(t, err, "holds a public key")
+	if strings.Contains(err.Error(), "chmod") || strings.Contains(err.Error(), "use ") {
+		t.Errorf("the advice is wrong: %v", err)
+	}
+	if err := id.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	mustSay(t, errOf(ReadIdentity(path+".pub")), "holds a public key", "use "+path)
+	mustSay(t, errOf(ReadIdentity(id.Public().String())), "is a public key")
+	mustSay(t, errOf(ReadPublicKey(path)), "identity files", "use "+path+".pub")
+	mustSay(t, id.Public().WriteFile(path+".pub"), "writing a public key", "exists already")
 }
 
 func TestNothingPrintsAnIdentity(t *testing.T) {

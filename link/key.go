@@ -89,18 +89,14 @@ func ReadPublicKey(pathOrText string) (PublicKey, error) {
 	}
 	if bytes.Contains(text, []byte("-----BEGIN")) {
 		// Not quoted: it may be somebody's private key.
-		return PublicKey{}, fmt.Errorf("reading a public key: %s holds a PEM block, not a public key (%s…); is it an identity file?", pathOrText, keyPrefix)
+		return PublicKey{}, fmt.Errorf("reading a public key: %s holds a PEM block, as identity files do, and no public key (%s…)%s",
+			pathOrText, keyPrefix, besides(pathOrText+publicSuffix, pathOrText))
 	}
-	var lines []string
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			lines = append(lines, line)
-		}
-	}
+	lines := keyLines(text)
 	if len(lines) != 1 {
 		return PublicKey{}, fmt.Errorf("reading a public key: %s has %d lines that could be one; it must have one", pathOrText, len(lines))
 	}
-	if !strings.HasPrefix(strings.ToLower(lines[0]), keyPrefix) {
+	if !holdsPublicKey(text) {
 		// Not quoted either: who knows what file this is.
 		return PublicKey{}, fmt.Errorf("reading a public key: %s holds none (%s…)", pathOrText, keyPrefix)
 	}
@@ -109,6 +105,32 @@ func ReadPublicKey(pathOrText string) (PublicKey, error) {
 		return PublicKey{}, fmt.Errorf("reading %s: %w", pathOrText, err)
 	}
 	return k, nil
+}
+
+// WriteFile writes the key's text to a new file that all may read. It never
+// replaces a file, and returns once the key is on the disk.
+func (k PublicKey) WriteFile(path string) error {
+	if err := writeNew(path, []byte(k.String()+"\n"), 0o644); err != nil {
+		return fmt.Errorf("writing a public key: %w", err)
+	}
+	return nil
+}
+
+// keyLines returns the lines of a file that could be a public key.
+func keyLines(text []byte) []string {
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// holdsPublicKey reports whether the first of those lines begins as keys do.
+func holdsPublicKey(text []byte) bool {
+	lines := keyLines(text)
+	return len(lines) > 0 && strings.HasPrefix(strings.ToLower(lines[0]), keyPrefix)
 }
 
 // abridge cuts text that should have been a key to what an error can show.

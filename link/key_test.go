@@ -88,7 +88,7 @@ func TestAPublicKeyIsReadFromTextOrFile(t *testing.T) {
 		k.String() + "\n" + k.String():     "2 lines",
 		"secret words":                     "holds none",
 		k.String() + "x":                   "characters follow",
-		"-----BEGIN PRIVATE KEY-----\nMC4": "identity file",
+		"-----BEGIN PRIVATE KEY-----\nMC4": "identity files",
 		strings.Repeat("#", maxKeyFile+1):  "no key file",
 	} {
 		write(text)
