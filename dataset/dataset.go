@@ -76,6 +76,23 @@ func (o Options) validate() error {
 // errTooMuch is the end of an error about a set larger than maxElements.
 var errTooMuch = errors.New("more than fits in 1 GiB of memory: pass a limit to read only the first images")
 
+// Blank reports whether nothing is to be seen on im: all of a channel's values
+// are about the same. A picture drawn in black on a transparent ground is so,
+// without Options.Invert.
+func (im Image) Blank() bool {
+	const visible = 4.0 / 255
+	for c := range im.C {
+		low, high := float32(1), float32(0)
+		for i := c; i < len(im.Pixels); i += im.C {
+			low, high = min(low, im.Pixels[i]), max(high, im.Pixels[i])
+		}
+		if high-low >= visible {
+			return false
+		}
+	}
+	return true
+}
+
 // DarkOnLight reports whether im looks like dark ink on light paper: a
 // single-channel image whose border is light and lighter than what it frames. A
 // network trained on light ink on a dark ground, as MNIST is, does not

@@ -344,6 +344,31 @@ func wantError(t testing.TB, err error, want ...string) {
 	}
 }
 
+func TestInkOnATransparentGroundIsBlankUnlessInverted(t *testing.T) {
+	ink := image.NewNRGBA(image.Rect(0, 0, 28, 28))
+	for i := 5; i < 20; i++ {
+		ink.Set(14, i, color.NRGBA{A: 255})
+	}
+	for _, c := range []int{1, 3} {
+		for _, invert := range []bool{false, true} {
+			im, err := FromImage("ink", ink, Options{H: 28, W: 28, C: c, Invert: invert})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if im.Blank() == invert {
+				t.Errorf("%d channels, invert %v: blank is %v", c, invert, im.Blank())
+			}
+		}
+	}
+	// A plain colour is blank, and an image of nothing no reason to panic.
+	if flat := (Image{H: 1, W: 2, C: 3, Pixels: []float32{0, 0.5, 1, 0, 0.5, 1}}); !flat.Blank() {
+		t.Error("a plain colour is not blank")
+	}
+	if !(Image{C: 1}).Blank() {
+		t.Error("no pixels are not blank")
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(pngBytes(f, wedge(28, 28)), true)
 	f.Add(jpegBytes(f, wedge(20, 30)), true)
