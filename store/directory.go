@@ -76,8 +76,8 @@ func enter(files vfs.FS, dir string) (_ io.Closer, id ID, err error) {
 	case err != nil:
 		return nil, id, fmt.Errorf("reading the version: %w", err)
 	case version != formatVersion:
-		return nil, id, fmt.Errorf("its version is %q, this program reads %q: open it with the program that wrote it: %w",
-			version, formatVersion, ErrFormat)
+		return nil, id, fmt.Errorf("%w: its version is %q, this program reads %q: open it with the program that wrote it",
+			ErrFormat, version, formatVersion)
 	}
 	if id, err = readID(files, dir); err != nil {
 		return nil, id, fmt.Errorf("reading the id: %w", err)
@@ -118,7 +118,7 @@ func checkOurs(files vfs.FS, dir string) error {
 	for _, n := range names {
 		// What a crash may have left of a store that was just being created.
 		if n != lockFile && n != pidFile && n != versionTemp && n != idFile {
-			return fmt.Errorf("it holds %q and no %s: name a new or an empty directory: %w", n, versionFile, ErrFormat)
+			return fmt.Errorf("%w: it holds %q and no %s: name a new or an empty directory", ErrFormat, n, versionFile)
 		}
 	}
 	return nil
