@@ -79,7 +79,9 @@ type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of the protocol
 	Purpose       Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=pascaline.Purpose" json:"purpose,omitempty"`
-	Plan          []byte                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"` // hash of the plan the client holds, 32 bytes
+	Plan          []byte                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`        // hash of the plan the client holds, 32 bytes
+	Store         []byte                 `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`      // id of the client's store, 16 bytes
+	Bundles       uint32                 `protobuf:"varint,5,opt,name=bundles,proto3" json:"bundles,omitempty"` // PURPOSE_INFER: how many the batch will claim
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,11 +137,27 @@ func (x *Hello) GetPlan() []byte {
 	return nil
 }
 
-// Welcome answers Hello; a server that cannot serve the plan fails the stream
-// instead.
+func (x *Hello) GetStore() []byte {
+	if x != nil {
+		return x.Store
+	}
+	return nil
+}
+
+func (x *Hello) GetBundles() uint32 {
+	if x != nil {
+		return x.Bundles
+	}
+	return 0
+}
+
+// Welcome answers Hello; a server that cannot do what is asked fails the stream
+// instead. For PURPOSE_INFER it has set memory aside for the batch: no claim is
+// made before that.
 type Welcome struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Store         []byte                 `protobuf:"bytes,2,opt,name=store,proto3" json:"store,omitempty"` // id of the server's store, 16 bytes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,70 +199,26 @@ func (x *Welcome) GetVersion() uint32 {
 	return 0
 }
 
-// Half is a bundle half in a store.
-type Half struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`         // 16 bytes
-	Digest        []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"` // of the public transcript that made it, 32 bytes
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Half) Reset() {
-	*x = Half{}
-	mi := &file_party_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Half) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Half) ProtoMessage() {}
-
-func (x *Half) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[2]
+func (x *Welcome) GetStore() []byte {
 	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Half.ProtoReflect.Descriptor instead.
-func (*Half) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Half) GetId() []byte {
-	if x != nil {
-		return x.Id
+		return x.Store
 	}
 	return nil
 }
 
-func (x *Half) GetDigest() []byte {
-	if x != nil {
-		return x.Digest
-	}
-	return nil
-}
-
-// Meeting lists the client's unspent halves.
+// Meeting lists the client's unspent halves that were made with this server's
+// store: 48 bytes each, the id (16) and the digest of the public transcript that
+// made it (32).
 type Meeting struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Halves        []*Half                `protobuf:"bytes,1,rep,name=halves,proto3" json:"halves,omitempty"`
+	Halves        []byte                 `protobuf:"bytes,1,opt,name=halves,proto3" json:"halves,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Meeting) Reset() {
 	*x = Meeting{}
-	mi := &file_party_proto_msgTypes[3]
+	mi := &file_party_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -256,7 +230,7 @@ func (x *Meeting) String() string {
 func (*Meeting) ProtoMessage() {}
 
 func (x *Meeting) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[3]
+	mi := &file_party_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -269,28 +243,29 @@ func (x *Meeting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meeting.ProtoReflect.Descriptor instead.
 func (*Meeting) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{3}
+	return file_party_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *Meeting) GetHalves() []*Half {
+func (x *Meeting) GetHalves() []byte {
 	if x != nil {
 		return x.Halves
 	}
 	return nil
 }
 
-// MeetingReply lists the ids of those whose twin the server holds too; every
-// other half is dropped on both sides.
+// MeetingReply lists the ids, 16 bytes each, of those whose twin the server
+// holds too; every other half is dropped on both sides.
 type MeetingReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Twins         [][]byte               `protobuf:"bytes,1,rep,name=twins,proto3" json:"twins,omitempty"`
+	Twins         []byte                 `protobuf:"bytes,1,opt,name=twins,proto3" json:"twins,omitempty"`
+	Elsewhere     uint64                 `protobuf:"varint,2,opt,name=elsewhere,proto3" json:"elsewhere,omitempty"` // bundles the server holds for other stores of the client's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MeetingReply) Reset() {
 	*x = MeetingReply{}
-	mi := &file_party_proto_msgTypes[4]
+	mi := &file_party_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +277,7 @@ func (x *MeetingReply) String() string {
 func (*MeetingReply) ProtoMessage() {}
 
 func (x *MeetingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[4]
+	mi := &file_party_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,14 +290,21 @@ func (x *MeetingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MeetingReply.ProtoReflect.Descriptor instead.
 func (*MeetingReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{4}
+	return file_party_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *MeetingReply) GetTwins() [][]byte {
+func (x *MeetingReply) GetTwins() []byte {
 	if x != nil {
 		return x.Twins
 	}
 	return nil
+}
+
+func (x *MeetingReply) GetElsewhere() uint64 {
+	if x != nil {
+		return x.Elsewhere
+	}
+	return 0
 }
 
 // Produce asks for groups of bundles, until an empty one.
@@ -336,7 +318,7 @@ type Produce struct {
 
 func (x *Produce) Reset() {
 	*x = Produce{}
-	mi := &file_party_proto_msgTypes[5]
+	mi := &file_party_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +330,7 @@ func (x *Produce) String() string {
 func (*Produce) ProtoMessage() {}
 
 func (x *Produce) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[5]
+	mi := &file_party_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +343,7 @@ func (x *Produce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Produce.ProtoReflect.Descriptor instead.
 func (*Produce) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{5}
+	return file_party_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Produce) GetPowersKeys() [][]byte {
@@ -386,7 +368,7 @@ type ProduceReply struct {
 
 func (x *ProduceReply) Reset() {
 	*x = ProduceReply{}
-	mi := &file_party_proto_msgTypes[6]
+	mi := &file_party_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +380,7 @@ func (x *ProduceReply) String() string {
 func (*ProduceReply) ProtoMessage() {}
 
 func (x *ProduceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[6]
+	mi := &file_party_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +393,7 @@ func (x *ProduceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProduceReply.ProtoReflect.Descriptor instead.
 func (*ProduceReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{6}
+	return file_party_proto_rawDescGZIP(), []int{5}
 }
 
 // Group opens one group: bundles made together, packed into shared ciphertexts.
@@ -426,7 +408,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_party_proto_msgTypes[7]
+	mi := &file_party_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -438,7 +420,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[7]
+	mi := &file_party_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -451,7 +433,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{7}
+	return file_party_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Group) GetBundles() uint32 {
@@ -477,7 +459,7 @@ type GroupReply struct {
 
 func (x *GroupReply) Reset() {
 	*x = GroupReply{}
-	mi := &file_party_proto_msgTypes[8]
+	mi := &file_party_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +471,7 @@ func (x *GroupReply) String() string {
 func (*GroupReply) ProtoMessage() {}
 
 func (x *GroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[8]
+	mi := &file_party_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +484,7 @@ func (x *GroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupReply.ProtoReflect.Descriptor instead.
 func (*GroupReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{8}
+	return file_party_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GroupReply) GetNonce() []byte {
@@ -522,7 +504,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_party_proto_msgTypes[9]
+	mi := &file_party_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +516,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[9]
+	mi := &file_party_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +529,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{9}
+	return file_party_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Commit) GetDigest() []byte {
@@ -567,7 +549,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_party_proto_msgTypes[10]
+	mi := &file_party_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -579,7 +561,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[10]
+	mi := &file_party_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -592,7 +574,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{10}
+	return file_party_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommitReply) GetDigest() []byte {
@@ -612,7 +594,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_party_proto_msgTypes[11]
+	mi := &file_party_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -624,7 +606,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[11]
+	mi := &file_party_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -637,7 +619,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{11}
+	return file_party_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Stats) GetCpuSeconds() float64 {
@@ -647,17 +629,17 @@ func (x *Stats) GetCpuSeconds() float64 {
 	return 0
 }
 
-// Claim names bundles that the client has claimed in its store.
+// Claim names bundles that the client has claimed in its store, 16 bytes each.
 type Claim struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	Ids           []byte                 `protobuf:"bytes,1,opt,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -669,7 +651,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -682,10 +664,10 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{12}
+	return file_party_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *Claim) GetIds() [][]byte {
+func (x *Claim) GetIds() []byte {
 	if x != nil {
 		return x.Ids
 	}
@@ -701,7 +683,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_party_proto_msgTypes[13]
+	mi := &file_party_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +695,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[13]
+	mi := &file_party_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,27 +708,28 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{13}
+	return file_party_proto_rawDescGZIP(), []int{12}
 }
 
 var File_party_proto protoreflect.FileDescriptor
 
 const file_party_proto_rawDesc = "" +
 	"\n" +
-	"\vparty.proto\x12\tpascaline\"c\n" +
+	"\vparty.proto\x12\tpascaline\"\x93\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12,\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x12.pascaline.PurposeR\apurpose\x12\x12\n" +
-	"\x04plan\x18\x03 \x01(\fR\x04plan\"#\n" +
+	"\x04plan\x18\x03 \x01(\fR\x04plan\x12\x14\n" +
+	"\x05store\x18\x04 \x01(\fR\x05store\x12\x18\n" +
+	"\abundles\x18\x05 \x01(\rR\abundles\"9\n" +
 	"\aWelcome\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\rR\aversion\".\n" +
-	"\x04Half\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
-	"\x06digest\x18\x02 \x01(\fR\x06digest\"2\n" +
-	"\aMeeting\x12'\n" +
-	"\x06halves\x18\x01 \x03(\v2\x0f.pascaline.HalfR\x06halves\"$\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
+	"\x05store\x18\x02 \x01(\fR\x05store\"!\n" +
+	"\aMeeting\x12\x16\n" +
+	"\x06halves\x18\x01 \x01(\fR\x06halves\"B\n" +
 	"\fMeetingReply\x12\x14\n" +
-	"\x05twins\x18\x01 \x03(\fR\x05twins\"I\n" +
+	"\x05twins\x18\x01 \x01(\fR\x05twins\x12\x1c\n" +
+	"\telsewhere\x18\x02 \x01(\x04R\telsewhere\"I\n" +
 	"\aProduce\x12\x1f\n" +
 	"\vpowers_keys\x18\x01 \x03(\fR\n" +
 	"powersKeys\x12\x1d\n" +
@@ -767,7 +750,7 @@ const file_party_proto_rawDesc = "" +
 	"\vcpu_seconds\x18\x01 \x01(\x01R\n" +
 	"cpuSeconds\"\x19\n" +
 	"\x05Claim\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\fR\x03ids\"\f\n" +
+	"\x03ids\x18\x01 \x01(\fR\x03ids\"\f\n" +
 	"\n" +
 	"ClaimReply*\\\n" +
 	"\aPurpose\x12\x17\n" +
@@ -789,32 +772,30 @@ func file_party_proto_rawDescGZIP() []byte {
 }
 
 var file_party_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_party_proto_goTypes = []any{
 	(Purpose)(0),         // 0: pascaline.Purpose
 	(*Hello)(nil),        // 1: pascaline.Hello
 	(*Welcome)(nil),      // 2: pascaline.Welcome
-	(*Half)(nil),         // 3: pascaline.Half
-	(*Meeting)(nil),      // 4: pascaline.Meeting
-	(*MeetingReply)(nil), // 5: pascaline.MeetingReply
-	(*Produce)(nil),      // 6: pascaline.Produce
-	(*ProduceReply)(nil), // 7: pascaline.ProduceReply
-	(*Group)(nil),        // 8: pascaline.Group
-	(*GroupReply)(nil),   // 9: pascaline.GroupReply
-	(*Commit)(nil),       // 10: pascaline.Commit
-	(*CommitReply)(nil),  // 11: pascaline.CommitReply
-	(*Stats)(nil),        // 12: pascaline.Stats
-	(*Claim)(nil),        // 13: pascaline.Claim
-	(*ClaimReply)(nil),   // 14: pascaline.ClaimReply
+	(*Meeting)(nil),      // 3: pascaline.Meeting
+	(*MeetingReply)(nil), // 4: pascaline.MeetingReply
+	(*Produce)(nil),      // 5: pascaline.Produce
+	(*ProduceReply)(nil), // 6: pascaline.ProduceReply
+	(*Group)(nil),        // 7: pascaline.Group
+	(*GroupReply)(nil),   // 8: pascaline.GroupReply
+	(*Commit)(nil),       // 9: pascaline.Commit
+	(*CommitReply)(nil),  // 10: pascaline.CommitReply
+	(*Stats)(nil),        // 11: pascaline.Stats
+	(*Claim)(nil),        // 12: pascaline.Claim
+	(*ClaimReply)(nil),   // 13: pascaline.ClaimReply
 }
 var file_party_proto_depIdxs = []int32{
 	0, // 0: pascaline.Hello.purpose:type_name -> pascaline.Purpose
-	3, // 1: pascaline.Meeting.halves:type_name -> pascaline.Half
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	1, // [1:1] is the sub-list for method output_type
+	1, // [1:1] is the sub-list for method input_type
+	1, // [1:1] is the sub-list for extension type_name
+	1, // [1:1] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_party_proto_init() }
@@ -828,7 +809,7 @@ func file_party_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_party_proto_rawDesc), len(file_party_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2,7 +2,9 @@ package party
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"sync"
 
 	"pascaline/api"
@@ -34,11 +36,15 @@ type Client struct {
 type Meeting struct {
 	Ready   int // bundles that both parties hold
 	Dropped int // halves of the client's whose twin was missing
+	// Elsewhere counts bundles in this client's store that were made with
+	// another store of the same server, and AtServer those that the server holds
+	// for another store of this client. They can be used with those stores only.
+	Elsewhere, AtServer int
 }
 
 // NewClient meets the server at the other end of conn, which must have the
-// given key and serve the given plan: the stores are compared, and halves
-// without a twin dropped. It must not run beside another client's production
+// given key and serve the given plan: what the two stores made with each other
+// is compared, and halves without a twin are dropped. It must not run beside another client's production
 // into the same store.
 func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan *model.Plan, st *store.Store) (*Client, Meeting, error) {
 	c := &Client{
@@ -58,53 +64,65 @@ func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan
 	return c, m, nil
 }
 
-// open opens a stream for one purpose.
-func (c *Client) open(ctx context.Context, purpose api.Purpose) (*link.Stream, error) {
+// open opens a stream for one purpose; bundles is the size of a batch, or 0.
+func (c *Client) open(ctx context.Context, purpose api.Purpose, bundles int) (*link.Stream, error) {
 	s, err := c.conn.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	hello := &api.Hello{Version: protocolVersion, Purpose: purpose, Plan: c.hash[:]}
-	if err := api.Send(ctx, s, api.Kind_HELLO, hello); err != nil {
+	twin, err := c.greet(ctx, s, purpose, bundles)
+	if err == nil && purpose != api.Purpose_PURPOSE_MEET && twin != c.pair.Twin {
+		err = errors.New("the server has opened another store since the two met; connect again")
+	}
+	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	var welcome api.Welcome
-	if err := api.Receive(ctx, s, api.Kind_WELCOME, helloLimit, &welcome); err != nil {
-		s.Close()
-		return nil, err
+	if purpose == api.Purpose_PURPOSE_MEET {
+		c.pair.Twin = twin
 	}
 	return s, nil
 }
 
+// greet exchanges the first messages of a stream and returns the id of the
+// server's store.
+func (c *Client) greet(ctx context.Context, s *link.Stream, purpose api.Purpose, bundles int) (store.ID, error) {
+	id := c.store.ID()
+	hello := &api.Hello{Version: protocolVersion, Purpose: purpose, Plan: c.hash[:], Store: id[:], Bundles: uint32(bundles)}
+	if err := api.Send(ctx, s, api.Kind_HELLO, hello); err != nil {
+		return store.ID{}, err
+	}
+	var welcome api.Welcome
+	if err := api.Receive(ctx, s, api.Kind_WELCOME, helloLimit, &welcome); err != nil {
+		return store.ID{}, err
+	}
+	return decodeStore(welcome.Store)
+}
+
 // meet compares the stores.
-func (c *Client) meet(ctx context.Context) (Meeting, error) {
-	halves, err := c.store.Halves(c.pair)
+func (c *Client) meet(ctx context.Context) (m Meeting, err error) {
+	s, err := c.open(ctx, api.Purpose_PURPOSE_MEET, 0)
 	if err != nil {
-		return Meeting{}, err
-	}
-	if len(halves) > maxHalves {
-		return Meeting{}, fmt.Errorf("the store holds %d bundles; at most %d can be compared", len(halves), maxHalves)
-	}
-	list := &api.Meeting{}
-	for _, h := range halves {
-		list.Halves = append(list.Halves, &api.Half{Id: h.ID[:], Digest: h.Digest[:]})
-	}
-	s, err := c.open(ctx, api.Purpose_PURPOSE_MEET)
-	if err != nil {
-		return Meeting{}, err
+		return m, err
 	}
 	defer s.Close()
-	if err := api.Send(ctx, s, api.Kind_MEETING, list); err != nil {
-		return Meeting{}, err
+	halves, err := c.store.Halves(c.pair)
+	if err != nil {
+		return m, err
+	}
+	if len(halves) > maxHalves {
+		return m, fmt.Errorf("the store holds %d bundles for this server; at most %d can be compared: spend some, or use another store", len(halves), maxHalves)
+	}
+	if err := api.Send(ctx, s, api.Kind_MEETING, &api.Meeting{Halves: encodeHalves(halves)}); err != nil {
+		return m, err
 	}
 	var reply api.MeetingReply
-	if err := api.Receive(ctx, s, api.Kind_MEETING_REPLY, maxHalves*halfBytes, &reply); err != nil {
-		return Meeting{}, err
+	if err := api.Receive(ctx, s, api.Kind_MEETING_REPLY, len(halves)*idSize+overhead, &reply); err != nil {
+		return m, err
 	}
-	twins, err := decodeIDs(reply.Twins, len(halves))
+	twins, err := decodeIDs(reply.Twins)
 	if err != nil {
-		return Meeting{}, err
+		return m, err
 	}
 	isTwin := make(map[store.ID]bool, len(twins))
 	for _, id := range twins {
@@ -119,15 +137,17 @@ func (c *Client) meet(ctx context.Context) (Meeting, error) {
 		}
 	}
 	if len(ready) != len(twins) {
-		return Meeting{}, fmt.Errorf("the server names %d twins that this store does not hold", len(twins)-len(ready))
+		return m, fmt.Errorf("the server names %d twins that this store does not hold", len(twins)-len(ready))
 	}
 	if err := c.store.Drop(c.pair, orphans); err != nil {
-		return Meeting{}, err
+		return m, err
 	}
 	if err := c.store.Confirm(c.pair, ready); err != nil {
-		return Meeting{}, err
+		return m, err
 	}
-	return Meeting{Ready: len(ready), Dropped: len(orphans)}, nil
+	m = Meeting{Ready: len(ready), Dropped: len(orphans), AtServer: int(min(reply.Elsewhere, math.MaxInt32))}
+	m.Elsewhere, err = elsewhere(c.store, c.pair)
+	return m, err
 }
 
 // ready returns the ids of the ready bundles, oldest first.

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"pascaline/api"
+	"pascaline/correlation"
 	"pascaline/link"
 	"pascaline/online"
+	"pascaline/store"
 )
 
 // ErrEmpty is wrapped by the error of a batch for which the store holds too few
@@ -28,7 +30,10 @@ type Batch struct {
 type Inference struct {
 	Latency time.Duration // from the inputs at hand to the outputs at hand
 	Rounds  int64
-	Traffic link.Traffic // of the client's connection meanwhile
+	Traffic link.Traffic // of the client's connection meanwhile, on the wire
+	// Payload is what the inference's messages hold, without the framing and
+	// whatever else the connection carried meanwhile.
+	Payload link.Traffic
 }
 
 // Warm claims n bundles, on both sides and durably, and prepares a batch. From
@@ -37,7 +42,7 @@ func (c *Client) Warm(ctx context.Context, n int) (*Batch, error) {
 	if n < 1 || n > maxBatch {
 		return nil, fmt.Errorf("warming a batch of %d: it must have from 1 to %d inferences", n, maxBatch)
 	}
-	s, err := c.open(ctx, api.Purpose_PURPOSE_INFER)
+	s, err := c.open(ctx, api.Purpose_PURPOSE_INFER, n)
 	if err != nil {
 		return nil, fmt.Errorf("warming a batch: %w", err)
 	}
@@ -50,22 +55,7 @@ func (c *Client) Warm(ctx context.Context, n int) (*Batch, error) {
 }
 
 func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error) {
-	c.claims.Lock()
-	ids, err := c.ready()
-	if err == nil && len(ids) < n {
-		err = fmt.Errorf("%w: %d of the %d needed; run pascaline produce", ErrEmpty, len(ids), n)
-	}
-	if err != nil {
-		c.claims.Unlock()
-		return nil, err
-	}
-	ids = ids[:n]
-	bundles, err := claim(c.store, c.pair, c.spec, ids)
-	c.claims.Unlock()
-	select {
-	case c.claimed <- struct{}{}:
-	default:
-	}
+	ids, bundles, err := c.claim(n)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +72,38 @@ func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error
 	return &Batch{stream: s, machine: machine, client: c, size: n}, nil
 }
 
+// claim claims the n oldest bundles in the client's store. One whose value turns
+// out to be damaged is burnt by the store, and others take its place.
+func (c *Client) claim(n int) (ids []store.ID, bundles []*correlation.Bundle, err error) {
+	c.claims.Lock()
+	defer c.claims.Unlock()
+	defer func() {
+		select {
+		case c.claimed <- struct{}{}:
+		default:
+		}
+	}()
+	for {
+		if ids, err = c.ready(); err != nil {
+			return nil, nil, err
+		}
+		if len(ids) < n {
+			return nil, nil, fmt.Errorf("%w: %d of the %d needed; run pascaline produce", ErrEmpty, len(ids), n)
+		}
+		ids = ids[:n]
+		bundles, err = claim(c.store, c.pair, c.spec, ids)
+		if !errors.Is(err, store.ErrCorrupt) {
+			return ids, bundles, err
+		}
+	}
+}
+
 // Infer runs the batch on its inputs, one vector for each inference (see
 // [model.Plan.EncodeInput]), and returns the outputs. Whatever happens, the
 // batch is over afterwards.
 func (b *Batch) Infer(ctx context.Context, inputs [][]uint64) (outputs [][]uint64, report Inference, err error) {
 	defer b.stream.Close()
-	began, before := time.Now(), b.client.conn.Traffic()
+	began, before, payload := time.Now(), b.client.conn.Traffic(), b.stream.Traffic()
 	msg, err := b.machine.Start(inputs)
 	for {
 		if err != nil {
@@ -109,6 +125,7 @@ func (b *Batch) Infer(ctx context.Context, inputs [][]uint64) (outputs [][]uint6
 		if msg, last, err = b.machine.Step(reply); err == nil && last {
 			report.Latency = time.Since(began)
 			report.Traffic = b.client.conn.Traffic().Sub(before)
+			report.Payload = b.stream.Traffic().Sub(payload)
 			return b.machine.Outputs(), report, nil
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -28,9 +30,11 @@ type world struct {
 	serverID, clientID   link.Identity
 	serverDir, clientDir string
 	serverStore          *store.Store
+	party                *party.Server
 	server               *link.Server
 	address              string
 	stall                time.Duration // the server's, if not the default
+	clientStore          store.ID
 }
 
 func newWorld(t *testing.T, m *model.Model) *world {
@@ -41,6 +45,14 @@ func newWorld(t *testing.T, m *model.Model) *world {
 		t.Fatal(err)
 	}
 	if w.clientID, err = link.GenerateIdentity(); err != nil {
+		t.Fatal(err)
+	}
+	st, err := store.Open(w.clientDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clientStore = st.ID()
+	if err := st.Close(); err != nil {
 		t.Fatal(err)
 	}
 	w.startServer()
@@ -63,6 +75,7 @@ func (w *world) startServer() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.party = p
 	if w.server, err = link.NewServer(w.serverID, link.Allow(w.clientID.Public()), p.Handle, link.Options{Stall: w.stall}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -127,7 +140,8 @@ func (w *world) mustConnect() *client {
 
 func (w *world) pairs() (atServer, atClient store.Pair) {
 	hash := w.model.Plan.Hash()
-	return store.Pair{Peer: w.clientID.Public(), Plan: hash}, store.Pair{Peer: w.serverID.Public(), Plan: hash}
+	return store.Pair{Peer: w.clientID.Public(), Plan: hash, Twin: w.clientStore},
+		store.Pair{Peer: w.serverID.Public(), Plan: hash, Twin: w.serverStore.ID()}
 }
 
 func (w *world) produce(c *client, n int) party.Production {
@@ -349,6 +363,96 @@ func TestPendingTwinsBecomeReadyAtTheNextMeeting(t *testing.T) {
 	want := map[store.ID]bool{{1}: true}
 	if !same(ids(t, w.serverStore, atServer, store.Ready), want) || !same(ids(t, c.store, atClient, store.Ready), want) {
 		t.Fatal("the stores disagree after the meeting")
+	}
+}
+
+// A mistyped directory at either party is a store that was never met: nothing is
+// dropped, and both sides say that there are bundles elsewhere.
+func TestAnotherStoreCostsNothing(t *testing.T) {
+	w := newWorld(t, smallModel())
+	c := w.mustConnect()
+	w.produce(c, 3)
+	c.close()
+	clientDir, serverDir := w.clientDir, w.serverDir
+
+	w.clientDir = t.TempDir()
+	c = w.mustConnect()
+	if c.met.Ready != 0 || c.met.Dropped != 0 || c.met.AtServer != 3 {
+		t.Fatalf("with another store of the client: %+v", c.met)
+	}
+	c.close()
+	w.clientDir = clientDir
+
+	w.stopServer()
+	w.serverDir = t.TempDir()
+	w.startServer()
+	c = w.mustConnect()
+	if c.met.Ready != 0 || c.met.Dropped != 0 || c.met.Elsewhere != 3 {
+		t.Fatalf("with another store of the server: %+v", c.met)
+	}
+	c.close()
+	w.stopServer()
+	w.serverDir = serverDir
+	w.startServer()
+
+	c = w.mustConnect()
+	defer c.close()
+	if c.met.Ready != 3 || c.met.Dropped != 0 || c.met.Elsewhere != 0 || c.met.AtServer != 0 {
+		t.Fatalf("with both stores back: %+v", c.met)
+	}
+	if err := w.infer(c, 3); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One damaged half is no reason not to use the others.
+func TestADamagedHalfIsPassedOver(t *testing.T) {
+	w := newWorld(t, smallModel())
+	c := w.mustConnect()
+	const made = 45 // more than 1 MiB: they lie in a segment, where damage is easily done
+	w.produce(c, made)
+	c.close()
+	segments, err := filepath.Glob(filepath.Join(w.clientDir, "segments", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(segments) == 0 {
+		t.Fatal("there is no segment to damage")
+	}
+	f, err := os.OpenFile(segments[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("damage"), 100); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = w.mustConnect()
+	defer c.close()
+	if err := w.infer(c, made-1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A refusal for want of memory comes before anything is claimed.
+func TestARefusedBatchCostsNoBundles(t *testing.T) {
+	w := newWorld(t, smallModel())
+	c := w.mustConnect()
+	defer c.close()
+	w.produce(c, 2)
+	for _, n := range []int{0, 1025} {
+		if _, err := c.Warm(t.Context(), n); err == nil {
+			t.Errorf("a batch of %d is warmed", n)
+		}
+	}
+	party.FillQuota(w.party, w.clientID.Public())
+	if _, err := c.Warm(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "nothing was claimed") {
+		t.Fatalf("warming beyond the quota: %v", err)
+	}
+	if n, err := c.Ready(); n != 2 || err != nil {
+		t.Fatalf("%d bundles are ready after the refusal (%v), want 2", n, err)
 	}
 }
 

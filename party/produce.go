@@ -30,7 +30,7 @@ func (c *Client) Produce(ctx context.Context, target int, progress func(ready fl
 		return p, err
 	}
 	began, client, before := time.Now(), cpu.Seconds(), c.conn.Traffic()
-	s, err := c.open(ctx, api.Purpose_PURPOSE_PRODUCE)
+	s, err := c.open(ctx, api.Purpose_PURPOSE_PRODUCE, 0)
 	if err != nil {
 		return p, fmt.Errorf("producing: %w", err)
 	}

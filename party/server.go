@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"pascaline/api"
 	"pascaline/correlation"
 	"pascaline/link"
@@ -26,56 +24,74 @@ type Server struct {
 	spec  *correlation.BundleSpec
 	store *store.Store
 	log   *slog.Logger
-	// warm bounds the bundles that are claimed and wait in memory for their
-	// inputs, over all clients.
-	warm *semaphore.Weighted
+
+	warm      *quota     // what is claimed and waits in memory for its inputs
+	producing *turnstile // production runs
+	meeting   *turnstile
 }
 
 const (
-	// warmMemory bounds what claimed bundles take in memory, in bytes.
+	// warmMemory bounds what claimed bundles take in memory, in bytes, and
+	// warmEach what those of one client do.
 	warmMemory = 4 << 30
+	warmEach   = 1 << 30
 	// warmTime bounds how long a batch waits for its input.
 	warmTime = 15 * time.Minute
+	// productions and meetings bound how many run at a time. A production of a
+	// large model takes some 500 MB.
+	productions = 8
+	meetings    = 16
 )
 
 // NewServer returns a server of m whose halves are in st. It logs who did what,
 // never what was computed.
 func NewServer(m *model.Model, st *store.Store, log *slog.Logger) (*Server, error) {
 	if m.Weights == nil {
-		return nil, errors.New("serving a model: this file holds the plan alone; the server needs the one with the weights")
+		return nil, fmt.Errorf("serving a model: %w", model.ErrNoWeights)
 	}
 	return &Server{
-		model: m,
-		plan:  m.Plan.Hash(),
-		spec:  m.Plan.Bundle(),
-		store: st,
-		log:   log,
-		warm:  semaphore.NewWeighted(warmMemory),
+		model:     m,
+		plan:      m.Plan.Hash(),
+		spec:      m.Plan.Bundle(),
+		store:     st,
+		log:       log,
+		warm:      newQuota(warmMemory, warmEach),
+		producing: newTurnstile("other production runs", productions),
+		meeting:   newTurnstile("other meetings", meetings),
 	}, nil
+}
+
+// visit is one stream of a client's.
+type visit struct {
+	*Server
+	stream *link.Stream
+	pair   store.Pair
+	log    *slog.Logger
 }
 
 // Handle serves one stream; it is a [link.Handler].
 func (s *Server) Handle(ctx context.Context, stream *link.Stream) error {
-	log := s.log.With("client", stream.Peer().String())
+	log := s.log.With("client", clientName(stream.Peer()))
 	var hello api.Hello
 	if err := api.Receive(ctx, stream, api.Kind_HELLO, helloLimit, &hello); err != nil {
 		return err
 	}
-	if err := s.check(&hello); err != nil {
+	twins, err := s.check(&hello)
+	if err != nil {
 		log.Warn("refused", "reason", err)
 		return err
 	}
-	if err := api.Send(ctx, stream, api.Kind_WELCOME, &api.Welcome{Version: protocolVersion}); err != nil {
-		return err
+	v := &visit{
+		Server: s, stream: stream, log: log,
+		pair: store.Pair{Peer: stream.Peer(), Plan: s.plan, Twin: twins},
 	}
-	var err error
 	switch hello.Purpose {
 	case api.Purpose_PURPOSE_MEET:
-		err = s.meet(ctx, stream, log)
+		err = v.meet(ctx)
 	case api.Purpose_PURPOSE_PRODUCE:
-		err = s.produce(ctx, stream, log)
+		err = v.produce(ctx)
 	case api.Purpose_PURPOSE_INFER:
-		err = s.infer(ctx, stream, log)
+		err = v.infer(ctx, int(hello.Bundles))
 	default:
 		err = fmt.Errorf("a stream opened for an unknown purpose (%d); compare the versions of pascaline on both sides", hello.Purpose)
 	}
@@ -89,43 +105,62 @@ func (s *Server) Handle(ctx context.Context, stream *link.Stream) error {
 	return err
 }
 
-// check refuses a client that speaks another version or holds another plan.
-func (s *Server) check(hello *api.Hello) error {
-	if hello.Version != protocolVersion {
-		return fmt.Errorf("the client speaks version %d of the protocol, this server version %d; run the same release on both sides", hello.Version, protocolVersion)
-	}
-	if len(hello.Plan) != len(s.plan) || [32]byte(hello.Plan) != s.plan {
-		return fmt.Errorf("the client holds plan %x, this server serves %s (%q); give the client the plan file made with the served model",
-			hello.Plan[:min(6, len(hello.Plan))], short(s.plan), s.model.Plan.Name)
-	}
-	return nil
+// clientName is enough of a key to tell clients apart in a log.
+func clientName(k link.PublicKey) string { return k.String()[:22] }
+
+// welcome tells the client that it may go on.
+func (v *visit) welcome(ctx context.Context) error {
+	id := v.store.ID()
+	return api.Send(ctx, v.stream, api.Kind_WELCOME, &api.Welcome{Version: protocolVersion, Store: id[:]})
 }
 
-func (s *Server) pair(stream *link.Stream) store.Pair {
-	return store.Pair{Peer: stream.Peer(), Plan: s.plan}
+// storeFailed logs what went wrong with the store and returns what a client may
+// know of it: no path, no figure.
+func (v *visit) storeFailed(doing string, err error) error {
+	v.log.Error("the store failed", "doing", doing, "reason", err)
+	for _, known := range []error{store.ErrClaimed, store.ErrUnknown, store.ErrNotReady, store.ErrCorrupt, store.ErrDiskFull, store.ErrDuplicate} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("%s: %w", doing, known)
+		}
+	}
+	return fmt.Errorf("%s: the server's store failed; its log says why", doing)
+}
+
+// check refuses a client that speaks another version or holds another plan, and
+// returns the id of its store.
+func (s *Server) check(hello *api.Hello) (store.ID, error) {
+	if hello.Version != protocolVersion {
+		return store.ID{}, fmt.Errorf("the client speaks version %d of the protocol, this server version %d; run the same release on both sides", hello.Version, protocolVersion)
+	}
+	if len(hello.Plan) != len(s.plan) || [32]byte(hello.Plan) != s.plan {
+		return store.ID{}, fmt.Errorf("the client holds plan %x, this server serves %s (%q); give the client the plan file made with the served model",
+			hello.Plan[:min(6, len(hello.Plan))], short(s.plan), s.model.Plan.Name)
+	}
+	return decodeStore(hello.Store)
 }
 
 // meet compares the client's halves with the server's: those that both hold
-// are ready from now on, all others are dropped.
-func (s *Server) meet(ctx context.Context, stream *link.Stream, log *slog.Logger) error {
-	var meeting api.Meeting
-	if err := api.Receive(ctx, stream, api.Kind_MEETING, maxHalves*halfBytes, &meeting); err != nil {
-		return err
-	}
-	if len(meeting.Halves) > maxHalves {
-		return fmt.Errorf("the client lists %d bundles; at most %d can be compared", len(meeting.Halves), maxHalves)
-	}
-	theirs := make(map[store.ID][32]byte, len(meeting.Halves))
-	for _, h := range meeting.Halves {
-		if len(h.Id) != len(store.ID{}) || len(h.Digest) != 32 {
-			return fmt.Errorf("the client lists a bundle with an id of %d and a digest of %d bytes", len(h.Id), len(h.Digest))
-		}
-		theirs[store.ID(h.Id)] = [32]byte(h.Digest)
-	}
-	pair := s.pair(stream)
-	ours, err := s.store.Halves(pair)
+// are ready from now on, all others of this pair of stores are dropped.
+func (v *visit) meet(ctx context.Context) error {
+	leave, err := v.meeting.pass(ctx, v.stream.Peer())
 	if err != nil {
 		return err
+	}
+	defer leave()
+	if err := v.welcome(ctx); err != nil {
+		return err
+	}
+	var meeting api.Meeting
+	if err := api.Receive(ctx, v.stream, api.Kind_MEETING, maxHalves*halfSize+overhead, &meeting); err != nil {
+		return err
+	}
+	theirs, err := decodeHalves(meeting.Halves)
+	if err != nil {
+		return err
+	}
+	ours, err := v.store.Halves(v.pair)
+	if err != nil {
+		return v.storeFailed("listing bundles", err)
 	}
 	var twins, orphans []store.ID
 	for _, h := range ours {
@@ -135,81 +170,103 @@ func (s *Server) meet(ctx context.Context, stream *link.Stream, log *slog.Logger
 			orphans = append(orphans, h.ID)
 		}
 	}
-	if err := s.store.Drop(pair, orphans); err != nil {
+	if err := v.store.Drop(v.pair, orphans); err != nil {
+		return v.storeFailed("dropping bundles without a twin", err)
+	}
+	if err := v.store.Confirm(v.pair, twins); err != nil {
+		return v.storeFailed("confirming bundles", err)
+	}
+	others, err := elsewhere(v.store, v.pair)
+	if err != nil {
+		return v.storeFailed("listing bundles", err)
+	}
+	level := slog.LevelInfo
+	if len(orphans) > 0 {
+		level = slog.LevelWarn
+	}
+	v.log.Log(ctx, level, "met", "ready", len(twins), "dropped", len(orphans), "elsewhere", others)
+	return api.Send(ctx, v.stream, api.Kind_MEETING_REPLY, &api.MeetingReply{Twins: encodeIDs(twins), Elsewhere: uint64(others)})
+}
+
+func (v *visit) produce(ctx context.Context) error {
+	leave, err := v.producing.pass(ctx, v.stream.Peer())
+	if err != nil {
 		return err
 	}
-	if err := s.store.Confirm(pair, twins); err != nil {
+	defer leave()
+	if err := v.welcome(ctx); err != nil {
 		return err
 	}
-	log.Info("met", "ready", len(twins), "dropped", len(orphans))
-	return api.Send(ctx, stream, api.Kind_MEETING_REPLY, &api.MeetingReply{Twins: encodeIDs(twins)})
+	return offline.Serve(ctx, v.stream, v.model.Plan, v.model.Weights, v)
 }
 
-func (s *Server) produce(ctx context.Context, stream *link.Stream, log *slog.Logger) error {
-	sink := &sink{store: s.store, pair: s.pair(stream), log: log}
-	return offline.Serve(ctx, stream, s.model.Plan, s.model.Weights, sink)
-}
-
-// sink writes the server's halves of a production run to its store.
-type sink struct {
-	store *store.Store
-	pair  store.Pair
-	log   *slog.Logger
-}
-
-func (k *sink) Put(_ context.Context, g *offline.Group) error {
+// Put writes the server's halves of a group; visit is the [offline.Sink] of its
+// own production run.
+func (v *visit) Put(_ context.Context, g *offline.Group) error {
 	halves, err := newHalves(g)
 	if err != nil {
 		return err
 	}
-	return k.store.Put(k.pair, halves)
-}
-
-func (k *sink) Confirm(_ context.Context, g *offline.Group) error {
-	if err := k.store.Confirm(k.pair, groupIDs(g)); err != nil {
-		return err
+	if err := v.store.Put(v.pair, halves); err != nil {
+		return v.storeFailed("writing bundles", err)
 	}
-	k.log.Info("produced", "bundles", len(g.IDs))
 	return nil
 }
 
-// infer serves one batch: claim, then one answer to each of the client's
-// messages. An end of the stream before the first message is a client that did
-// not need its warm bundles after all: they are spent nevertheless.
-func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logger) error {
-	var ask api.Claim
-	if err := api.Receive(ctx, stream, api.Kind_CLAIM, maxBatch*halfBytes, &ask); err != nil {
+// Confirm makes a group ready.
+func (v *visit) Confirm(_ context.Context, g *offline.Group) error {
+	if err := v.store.Confirm(v.pair, groupIDs(g)); err != nil {
+		return v.storeFailed("confirming bundles", err)
+	}
+	v.log.Info("produced", "bundles", len(g.IDs))
+	return nil
+}
+
+// infer serves one batch of n inferences: claim, then one answer to each of the
+// client's messages. Memory is set aside before the client may claim, so that a
+// refusal costs it nothing. An end of the stream before the first message is a
+// client that did not need its warm bundles after all: they are spent
+// nevertheless.
+func (v *visit) infer(ctx context.Context, n int) error {
+	if n < 1 || n > maxBatch {
+		return fmt.Errorf("a batch of %d inferences; it must have from 1 to %d", n, maxBatch)
+	}
+	giveBack, err := v.warm.take(v.stream.Peer(), int64(n)*int64(v.model.Plan.BundleMemory()))
+	if err != nil {
 		return err
 	}
-	ids, err := decodeIDs(ask.Ids, maxBatch)
+	defer giveBack()
+	if err := v.welcome(ctx); err != nil {
+		return err
+	}
+	var ask api.Claim
+	if err := api.Receive(ctx, v.stream, api.Kind_CLAIM, n*idSize+overhead, &ask); err != nil {
+		return err
+	}
+	ids, err := decodeIDs(ask.Ids)
 	if err != nil {
 		return fmt.Errorf("claiming bundles: %w", err)
 	}
-	if len(ids) == 0 {
-		return errors.New("claiming bundles: a batch needs at least one")
+	if len(ids) != n {
+		return fmt.Errorf("claiming bundles: %d are named for a batch of %d", len(ids), n)
 	}
-	weight := int64(len(ids)) * int64(s.model.Plan.BundleMemory())
-	if !s.warm.TryAcquire(weight) {
-		return fmt.Errorf("claiming %d bundles: the server holds as many claimed bundles in memory as it may; infer in smaller batches, or try again when others have finished", len(ids))
-	}
-	defer s.warm.Release(weight)
-	bundles, err := claim(s.store, s.pair(stream), s.spec, ids)
+	bundles, err := claim(v.store, v.pair, v.spec, ids)
 	if err != nil {
-		return fmt.Errorf("claiming %d bundles: %w", len(ids), err)
+		return v.storeFailed(fmt.Sprintf("claiming %d bundles", n), err)
 	}
-	machine, err := online.NewServer(s.model.Plan, s.model.Weights, bundles)
+	machine, err := online.NewServer(v.model.Plan, v.model.Weights, bundles)
 	if err != nil {
 		return err
 	}
-	log.Info("claimed", "bundles", len(ids))
-	if err := api.Send(ctx, stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
+	v.log.Info("claimed", "bundles", len(ids))
+	if err := api.Send(ctx, v.stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}
-	msg, err := awaitInput(ctx, stream, machine.MessageSize())
+	msg, err := awaitInput(ctx, v.stream, machine.MessageSize())
 	if err != nil {
 		return err
 	}
-	log.Debug("inferring", "inferences", len(ids))
+	v.log.Debug("inferring", "inferences", len(ids))
 	began := time.Now()
 	for round := 1; ; round++ {
 		reply, last, err := machine.Step(msg)
@@ -220,15 +277,15 @@ func (s *Server) infer(ctx context.Context, stream *link.Stream, log *slog.Logge
 		if last {
 			kind = api.Kind_OUTPUT
 		}
-		if err := stream.Send(ctx, kind, reply); err != nil {
+		if err := v.stream.Send(ctx, kind, reply); err != nil {
 			return err
 		}
 		if last {
-			log.Info("inferred", "inferences", len(ids), "took", time.Since(began).Round(time.Microsecond))
+			v.log.Info("inferred", "inferences", len(ids), "took", time.Since(began).Round(time.Microsecond))
 			return nil
 		}
 		machine.Evaluate()
-		if msg, err = stream.Recv(ctx, api.Kind_MASKED, machine.MessageSize()); err != nil {
+		if msg, err = v.stream.Recv(ctx, api.Kind_MASKED, machine.MessageSize()); err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 	}
