@@ -407,9 +407,13 @@ func TestAnotherStoreCostsNothing(t *testing.T) {
 
 // One damaged half is no reason not to use the others.
 func TestADamagedHalfIsPassedOver(t *testing.T) {
-	w := newWorld(t, smallModel())
+	m, err := mnist.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, m)
 	c := w.mustConnect()
-	const made = 45 // more than 1 MiB: they lie in a segment, where damage is easily done
+	const made = 5 // more than 1 MiB: they lie in a segment, where damage is easily done
 	w.produce(c, made)
 	c.close()
 	segments, err := filepath.Glob(filepath.Join(w.clientDir, "segments", "*"))
@@ -431,9 +435,21 @@ func TestADamagedHalfIsPassedOver(t *testing.T) {
 	}
 	c = w.mustConnect()
 	defer c.close()
-	if err := w.infer(c, made-1); err != nil {
+	b, err := c.Warm(t.Context(), made-1)
+	if err != nil {
 		t.Fatal(err)
 	}
+	if _, _, err := b.Infer(t.Context(), make2D(made-1, m.Plan.Nodes[0].Shape.Len())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func make2D(n, m int) [][]uint64 {
+	v := make([][]uint64, n)
+	for i := range v {
+		v[i] = make([]uint64, m)
+	}
+	return v
 }
 
 // A refusal for want of memory comes before anything is claimed.
