@@ -86,6 +86,20 @@ func (b *Bundle) LinearMask(l int) []uint64 {
 	return s
 }
 
+// Dither returns what the server adds to the output, uniform from −2^(bits−1) to
+// 2^(bits−1) (exclusive), in two's complement; zero for bits = 0.
+func (b *Bundle) Dither(bits uint) []uint64 {
+	u := make([]uint64, b.Spec.Output)
+	if bits == 0 {
+		return u
+	}
+	ring.NewStream(b.Seed, "bundle/dither").FillBits(u, bits)
+	for i := range u {
+		u[i] -= 1 << (bits - 1)
+	}
+	return u
+}
+
 // Validate reports the first thing that makes s impossible.
 func (s *BundleSpec) Validate() error {
 	if s.Input < 1 || s.Input > maxElements || s.Output < 1 || s.Output > maxElements {

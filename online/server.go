@@ -30,8 +30,9 @@ type serverInference struct {
 	// activation once the client's message is in, y_S for what follows from it.
 	shares [][]uint64
 	// blind[l] = s + b, what linear layer l adds to W·d mod 2^64.
-	blind [][]uint64
-	acts  []serverActivation
+	blind  [][]uint64
+	acts   []serverActivation
+	dither []uint64 // of the output: see [model.Plan.DitherBits]
 }
 
 // serverActivation is the server's half of one activation layer, laid out for
@@ -63,7 +64,10 @@ func NewServer(plan *model.Plan, weights *model.Weights, bundles []*correlation.
 }
 
 func (s *Server) prepare(b *correlation.Bundle) serverInference {
-	inf := serverInference{shares: make([][]uint64, len(s.c.plan.Nodes))}
+	inf := serverInference{
+		shares: make([][]uint64, len(s.c.plan.Nodes)),
+		dither: b.Dither(s.c.plan.DitherBits()),
+	}
 	for i, n := range s.c.plan.Nodes {
 		inf.shares[i] = make([]uint64, n.Shape.Len())
 		switch n.Op {
@@ -123,7 +127,9 @@ func (s *Server) Step(msg []byte) (reply []byte, last bool, err error) {
 		s.advance(inf)
 		answer := reply[g*outSize:][:0:outSize]
 		if last {
-			appendVector(answer, inf.shares[out[0]])
+			y := inf.shares[out[0]]
+			ring.Add(y, y, inf.dither)
+			appendVector(answer, y)
 		} else {
 			s.open(inf, out, answer)
 		}
