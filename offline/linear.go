@@ -72,7 +72,9 @@ const (
 	replyShift = 8 // c1' has so many bits below the unit
 	replyBits  = 64 + replyShift
 
-	// maxLinearTerms bounds the terms of an output: see the proof above.
+	// maxLinearTerms bounds the terms of a coefficient of a reply, those of all
+	// output channels in a polynomial included: see the proof above. The search for
+	// a layout keeps to it (linear_layout.go).
 	maxLinearTerms = 1 << 20
 )
 

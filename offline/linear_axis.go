@@ -36,6 +36,7 @@ func newAxis(in, out, kernel, stride, pad int) axis {
 	}
 	a.first, a.pad = first, pad-first
 	kernel = last - first + 1
+	a.phases = make([]phase, 0, min(stride, kernel))
 	for d := range min(stride, kernel) {
 		p := phase{d: d, taps: ceilDiv(kernel-d, stride), lo: max(0, ceilDiv(a.pad-d, stride))}
 		p.hi = min(ceilDiv(in+a.pad-d, stride), out+p.taps-1)
@@ -50,6 +51,15 @@ func newAxis(in, out, kernel, stride, pad int) axis {
 		a.lo, a.hi = min(a.lo, p.lo), max(a.hi, p.hi)
 	}
 	return a
+}
+
+// allTaps returns how many taps of the kernel meet data, phase by phase.
+func (a *axis) allTaps() int {
+	n := 0
+	for _, p := range a.phases {
+		n += p.taps
+	}
+	return n
 }
 
 // ceilDiv returns ⌈n/d⌉ for d > 0 and any n.

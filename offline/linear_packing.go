@@ -38,6 +38,7 @@ type LinearPacking struct {
 	rows, cols axis
 	tape       tape
 	inChannels int // channels times phases
+	terms      int // products that one output sums: taps that meet data, in all channels
 
 	channels, outputs int // in one polynomial
 	length            int // of a block in a polynomial
@@ -53,20 +54,11 @@ const (
 	// computed from shapes.
 	maxLinearGroup = 1 << 12
 
-	// What layouts are compared by, in nanoseconds: a byte at some 100 Mbit/s, and
-	// the product of a query and a polynomial of weights.
-	byteWork    = 100
-	productWork = 11_000
-
-	// fullSegments is how many segments of one channel each make packing
-	// several channels into a polynomial pointless: it would save less than the
-	// last segment.
-	fullSegments = 64
-
-	// maxStrips bounds the strips tried where fewer suffice, and below smallHalo
-	// narrower ones gain nothing to speak of.
-	maxStrips = 16
-	smallHalo = linearN / 32
+	// maxSegments bounds the segments of a layer, and maxCiphers the ciphertexts
+	// that go either way: plans come from outside. A segment carries up to 4096
+	// outputs of each channel, so no layer that anybody would wait for comes near.
+	maxSegments = 1 << 16
+	maxCiphers  = 1 << 20
 
 	// bandMemory bounds the queries that the server holds in values at a time,
 	// and maxBand the segments of a band, so that a worker's sums stay in its
@@ -77,16 +69,29 @@ const (
 
 // NewLinearPacking returns the layout for a layer of the given shape and a group
 // of inferences: the one that costs least, a byte sent counting as byteWork of
-// the server's work.
+// the server's work. There is none for shapes that are invalid, that need more
+// than maxCiphers ciphertexts, whose kernel is too large for a polynomial, or
+// whose outputs would blur (linear.go).
 func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
-	if err := shape.Validate(); err != nil {
+	p, err := newLinearPacking(shape, group)
+	if err != nil {
 		return nil, fmt.Errorf("packing a linear layer: %w", err)
 	}
-	if group < 1 || group > maxLinearGroup {
-		return nil, fmt.Errorf("packing a linear layer: a group of %d inferences; it must be from 1 to %d", group, maxLinearGroup)
+	s := newLayoutSearch(p)
+	if err := s.run(); err != nil {
+		return nil, fmt.Errorf("packing a linear layer: %w", err)
 	}
-	if terms := shape.C * shape.KH * shape.KW; terms > maxLinearTerms {
-		return nil, fmt.Errorf("packing a linear layer: each output sums %d products; more than %d would blur the last place", terms, maxLinearTerms)
+	p.use(s.best)
+	return p, nil
+}
+
+// newLinearPacking returns what does not depend on the layout.
+func newLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
+	if err := shape.Validate(); err != nil {
+		return nil, err
+	}
+	if group < 1 || group > maxLinearGroup {
+		return nil, fmt.Errorf("a group of %d inferences; it must be from 1 to %d", group, maxLinearGroup)
 	}
 	p := &LinearPacking{
 		shape: shape,
@@ -95,112 +100,11 @@ func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
 		cols:  newAxis(shape.W, shape.OutW(), shape.KW, shape.StrideW, shape.PadLeft),
 	}
 	p.inChannels = shape.C * len(p.rows.phases) * len(p.cols.phases)
-	best := layout{work: -1}
-	for strips := 1; strips <= p.cols.out; strips = p.moreStrips(strips) {
-		t := newTape(p.rows, p.cols, group, strips)
-		if t.halo < linearN {
-			p.search(t, &best)
-		}
-		if best.work >= 0 && (strips >= maxStrips || t.halo < smallHalo) {
-			break
-		}
+	p.terms = shape.C * p.rows.allTaps() * p.cols.allTaps()
+	if p.terms > maxLinearTerms {
+		return nil, fmt.Errorf("each output sums %d products; more than %d would blur the last place", p.terms, maxLinearTerms)
 	}
-	if best.work < 0 {
-		return nil, fmt.Errorf("packing a linear layer: a kernel of %d×%d with stride %d×%d does not fit %d coefficients",
-			shape.KH, shape.KW, shape.StrideH, shape.StrideW, linearN)
-	}
-	p.use(best)
 	return p, nil
-}
-
-// layout is a candidate of the search.
-type layout struct {
-	tape                      tape
-	channels, outputs, length int
-	work                      int64 // nanoseconds; both parties compare alike
-}
-
-// moreStrips returns the next number of strips worth trying: one that makes
-// them narrower.
-func (p *LinearPacking) moreStrips(strips int) int {
-	width := ceilDiv(p.cols.out, strips)
-	if strips >= maxStrips {
-		width = (width + 1) / 2
-	}
-	if width == 1 {
-		return p.cols.out + 1
-	}
-	return max(strips+1, ceilDiv(p.cols.out, width-1))
-}
-
-// search improves best by layouts on tape t.
-//
-// For layouts of m = channels·outputs blocks in a polynomial, what is sent grows
-// with segments·(up·⌈C/channels⌉ + down·⌈K/outputs⌉). If there are m times as
-// many segments as for m = 1, then m = 1 is at least as good.
-func (p *LinearPacking) search(t tape, best *layout) {
-	single := len(t.segments(linearN, t.end()))
-	outputs := t.blocks * p.rows.out * t.stripOut
-	counts := map[int]int{linearN: single} // segments by block length, or 0
-	count := func(length int) int {
-		n, known := counts[length]
-		if !known {
-			n = len(t.segments(length, linearN/length*single))
-			counts[length] = n
-		}
-		return n
-	}
-	for c := range groupings(p.inChannels) {
-		for k := range groupings(p.shape.K) {
-			m := c * k
-			if m*(t.halo+1) > linearN || m > 1 && single >= fullSegments {
-				continue
-			}
-			l := layout{tape: t, channels: c, outputs: k, length: linearN / m}
-			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.shape.K, k)
-			perSegment := int64(queries*queryCipherSize+replies*replyMaskSize)*byteWork + int64(queries*replies)*productWork
-			if best.work >= 0 && int64(ceilDiv(outputs, l.length))*perSegment >= best.work {
-				continue
-			}
-			n := count(l.length)
-			if n == 0 || best.work >= 0 && int64(n)*perSegment >= best.work {
-				continue
-			}
-			if p.rows.taps*p.cols.taps == 1 {
-				// The weights are then polynomials in X^length: shorter blocks
-				// that are multiples of powers of two make their transforms
-				// cheaper.
-				for unit := 2; unit <= linearN/m; unit *= 2 {
-					if length := linearN / m / unit * unit; count(length) == n {
-						l.length = length
-					}
-				}
-			}
-			l.work = int64(n)*perSegment + int64(queries*replies)*p.weightWork(l)
-			if best.work < 0 || l.work < best.work {
-				*best = l
-			}
-		}
-	}
-}
-
-// weightWork returns what the values of a polynomial of weights cost.
-func (p *LinearPacking) weightWork(l layout) int64 {
-	taps, stride := p.rows.taps*p.cols.taps, 1
-	if taps == 1 {
-		stride = l.length & -l.length // the power of two in it
-	}
-	return min(combineWork(taps*l.channels*l.outputs), transformWork(stride))
-}
-
-// groupings yields the sizes of groups worth trying to split n things into, from
-// 1 on: for each number of groups, the smallest size that makes so many.
-func groupings(n int) func(yield func(int) bool) {
-	return func(yield func(int) bool) {
-		for size := 1; yield(size) && size < n; {
-			size = ceilDiv(n, ceilDiv(n, size)-1)
-		}
-	}
 }
 
 // use fixes the layout.
@@ -212,9 +116,23 @@ func (p *LinearPacking) use(l layout) {
 	p.replyGroups = ceilDiv(p.shape.K, p.outputs)
 	p.band = max(1, min(maxBand, bandMemory/(p.queryGroups*cipherMemory)))
 	p.counts = make([]int, len(p.segments))
-	for i := range p.segments {
-		p.eachOutput(i, func(_, _, n, _ int) { p.counts[i] += n })
+	for i, s := range p.segments {
+		p.counts[i] = p.outputsBefore(s.end) - p.outputsBefore(s.start)
 	}
+}
+
+// outputsBefore returns how many outputs of one channel lie before position at
+// of the tape.
+func (p *LinearPacking) outputsBefore(at int) int {
+	t := &p.tape
+	b, at := at/t.block, at%t.block
+	left := b % t.strips * t.stripOut // columns in the strips before
+	width := min(t.stripOut, p.cols.out-left)
+	n := b/t.strips*p.rows.out*p.cols.out + p.rows.out*left
+	if row := at / t.rowStride; row < p.rows.out {
+		return n + row*width + min(at%t.rowStride, width)
+	}
+	return n + p.rows.out*width
 }
 
 // eachOutput calls f for each run of n neighbouring outputs of segment i: of

@@ -3,6 +3,7 @@ package offline
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pascaline/ring"
@@ -166,6 +167,100 @@ func TestLayoutsOfLargeImagesAreFoundQuickly(t *testing.T) {
 		}
 		if p.QueryBytes() < 13*8*shape.InLen()/2 {
 			t.Errorf("%+v: %d bytes of queries cannot hold the inputs", shape, p.QueryBytes())
+		}
+	}
+}
+
+// TestNoLayoutSumsMoreThanTheProofAllows counts the weights in the polynomials
+// that make one reply: each may add a query's noise to each coefficient.
+func TestNoLayoutSumsMoreThanTheProofAllows(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	shapes := []ring.ConvShape{
+		ring.LinearShape(25088, 4096), ring.LinearShape(1<<18, 1000), ring.LinearShape(maxLinearTerms, 3),
+		conv(7, 7, 2048, 512, 1, 1, 0), conv(4, 4, 512, 512, 3, 1, 1), conv(4, 4, 4096, 512, 3, 2, 1),
+	}
+	for range 50 {
+		shapes = append(shapes, randomShape(rng, 12))
+	}
+	reached := 0
+	for _, shape := range shapes {
+		p, err := NewLinearPacking(shape, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		terms := 0
+		for j := range p.queryGroups {
+			p.eachWeight(j, 0, func(int, int, bool) { terms++ })
+		}
+		if terms > maxLinearTerms {
+			t.Errorf("%+v: a coefficient sums %d terms", shape, terms)
+		}
+		if want := p.terms * p.outputsOf(0); terms != want {
+			t.Errorf("%+v: a coefficient sums %d terms, the search counts %d", shape, terms, want)
+		}
+		reached = max(reached, terms)
+	}
+	if reached < maxLinearTerms/2 {
+		t.Errorf("no layout sums more than %d terms: the bound is not tested", reached)
+	}
+	if _, err := NewLinearPacking(ring.LinearShape(maxLinearTerms, 1), 1); err != nil {
+		t.Errorf("as many terms as the proof allows: %v", err)
+	}
+	if _, err := NewLinearPacking(conv(2, 2, maxLinearTerms/4+1, 1, 2, 1, 0), 1); err == nil || !strings.Contains(err.Error(), "last place") {
+		t.Errorf("more terms than the proof allows, in any layout: %v", err)
+	}
+	// Taps that meet nothing but padding sum nothing.
+	if _, err := NewLinearPacking(conv(1, 1, 1<<17, 1, 5, 1, 2), 1); err != nil {
+		t.Errorf("few terms of a large kernel: %v", err)
+	}
+}
+
+// TestNoPlanMakesTheSearchLong tries the shapes that a hostile plan would name.
+func TestNoPlanMakesTheSearchLong(t *testing.T) {
+	wide := func(h, w, kh, kw, strideH, strideW int) ring.ConvShape {
+		return ring.ConvShape{H: h, W: w, C: 1, K: 1, KH: kh, KW: kw, StrideH: strideH, StrideW: strideW}
+	}
+	const refused = "ciphertexts"
+	for _, c := range []struct {
+		shape ring.ConvShape
+		group int
+		want  string
+	}{
+		{wide(1, 1<<20, 1, 4096, 1, 1), 1, refused}, // one output in a polynomial
+		{wide(1, 1<<20, 1, 4096, 1, 1), maxLinearGroup, refused},
+		{wide(1, 1<<20, 1, 3000, 1, 1), 1, ""},
+		{wide(1<<20, 1, 4096, 1, 1, 1), 1, refused},
+		{wide(1, 1<<20, 1, 1<<20, 1, 1<<20), 1, ""}, // a million phases
+		{wide(1<<10, 1<<10, 1<<10, 1<<10, 1<<10, 1<<10), 1, ""},
+		{wide(1<<14, 1<<14, 1, 1, 1, 1), 1, ""}, // as many segments as there may be
+		{wide(1<<14, 1<<14, 1, 1, 1, 1), 2, refused},
+		{wide(1<<14, 1<<14, 64, 64, 1, 1), 1, "does not fit"},
+		{ring.LinearShape(1<<14, 1<<14), 1, ""}, // many ways to group channels
+		{ring.LinearShape(1<<20, 1<<8), maxLinearGroup, ""},
+		{ring.LinearShape(1<<8, 1<<20), maxLinearGroup, ""},
+		{conv(1024, 1024, 256, 256, 1, 1, 0), 64, refused}, // segments in bounds, ciphertexts not
+		{conv(16, 16, 16000, 16001, 1, 1, 0), 3, ""},
+		{conv(511, 513, 700, 701, 3, 1, 1), 8, ""},
+		{conv(1000, 4000, 3, 8, 5, 1, 2), 8, ""}, // no fewer than 10,000 segments, and many strips to try
+	} {
+		p, err := newLinearPacking(c.shape, c.group)
+		if err != nil {
+			t.Fatalf("%+v: %v", c.shape, err)
+		}
+		s := newLayoutSearch(p)
+		switch err := s.run(); {
+		case c.want == "" && err != nil:
+			t.Errorf("%+v for %d: %v", c.shape, c.group, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%+v for %d: %v, want an error about %q", c.shape, c.group, err, c.want)
+		case err == nil:
+			p.use(s.best)
+			if n := max(p.queries(), p.replies()); n > maxCiphers || len(p.segments) > maxSegments {
+				t.Errorf("%+v for %d: %d segments and %d ciphertexts", c.shape, c.group, len(p.segments), n)
+			}
+		}
+		if s.tapes > 64 || s.tried > 20_000 || s.cuts > maxCuts {
+			t.Errorf("%+v for %d: the search tried %d layouts on %d tapes and cut %d segments", c.shape, c.group, s.tried, s.tapes, s.cuts)
 		}
 	}
 }
