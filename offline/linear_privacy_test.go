@@ -3,6 +3,7 @@ package offline
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"testing"
 
 	"pascaline/correlation"
@@ -69,6 +70,122 @@ func TestQueriesLookUniform(t *testing.T) {
 		if !uniformPlaces(low, 8) || !uniformPlaces(high, 5) {
 			t.Errorf("c0 of encryptions of %d is not uniform", m)
 		}
+	}
+}
+
+// TestQueriesOfALayerAreIndependent looks at queries for zeros, of which 19 share
+// a message and its seeds.
+func TestQueriesOfALayerAreIndependent(t *testing.T) {
+	l := newLinearParties(t)
+	p, err := NewLinearPacking(conv(64, 64, queriesPerMessage+1, 1, 1, 1, 0), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages [][]byte
+	if err := l.client.Encrypt(p, constantVectors(1, p.shape.InLen(), 0), into(&messages)); err != nil {
+		t.Fatal(err)
+	}
+	if len(messages) != 2 {
+		t.Fatalf("%d messages, not 2", len(messages))
+	}
+	queries, err := p.receiveQueries(from(messages))
+	if err != nil {
+		t.Fatal(err)
+	}
+	low, noise := make([][]uint64, len(queries)), make([][]int64, len(queries))
+	var all []int64
+	for i, q := range queries {
+		low[i], noise[i] = l.client.queryNoise(q)
+		all = append(all, noise[i]...)
+		fromPublic := make([]int64, linearN)
+		smallErrors(fromPublic, ring.NewStream(q.seed, "linear/error", q.index))
+		if !independent(noise[i], fromPublic) {
+			t.Errorf("the error of query %d follows from what is public", i)
+		}
+		for j := range i {
+			if j > 0 && j < i-1 { // all with the first and with their neighbour
+				continue
+			}
+			d := make([]uint64, linearN)
+			ring.Sub(d, low[i], low[j])
+			if !uniformPlaces(words(d), 8) {
+				t.Errorf("the difference of c0 of queries %d and %d is not uniform", i, j)
+			}
+			if !independent(noise[i], noise[j]) {
+				t.Errorf("the errors of queries %d and %d are correlated", i, j)
+			}
+		}
+	}
+	// Rounding to multiples of 2^dropBits is uniform over so many values.
+	if want := errorVariance + float64(1<<(2*dropBits)-1)/12; !haveVariance(all, want) {
+		t.Errorf("fresh queries have noise of variance %v, not %v", variance(all), want)
+	}
+}
+
+// queryNoise returns the low words of c0 of a query for zeros, and what c0 +
+// c1·sk leaves of it.
+func (e *LinearEncryptor) queryNoise(q packedQuery) (low []uint64, noise []int64) {
+	planes := vectors(2, linearN)
+	unpackWide(planes, q.cipher, queryBits)
+	minus := e.ring.mask(e.key, q.seed, q.index)[0] // −c1·sk mod q0
+	c := make([]uint64, linearN)
+	for i, lo := range planes[0] {
+		c[i] = bits.Rem64(planes[1][i]<<dropBits|lo>>(64-dropBits), lo<<dropBits, linearQ0) + linearQ0 - minus[i]
+	}
+	return planes[0], centred(c, linearQ0)
+}
+
+// TestRepliesOfALayerAreIndependent looks at c1' for weights of zero, which is an
+// encryption of zero alone.
+func TestRepliesOfALayerAreIndependent(t *testing.T) {
+	l := newLinearParties(t)
+	shape := conv(64, 64, 1, 4, 1, 1, 0)
+	run := l.run(t, shape, 2, make([]int16, shape.WeightLen()), uniformVectors(2, shape.InLen()), uniformVectors(2, shape.OutLen()))
+	var low [][]uint64
+	for _, m := range run.replies {
+		for rest := m[replyHeader:]; len(rest) > 0; rest = rest[run.p.replySize(run.p.reply(len(low)-1)):] {
+			c1, _, _ := replyParts(rest)
+			low = append(low, c1)
+		}
+	}
+	if len(low) != 8 {
+		t.Fatalf("%d replies, not 8", len(low))
+	}
+	for i := range low {
+		for j := range i {
+			d := make([]uint64, linearN)
+			ring.Sub(d, low[i], low[j])
+			if !uniformPlaces(words(d), 8) {
+				t.Errorf("the difference of c1' of replies %d and %d is not uniform", i, j)
+			}
+		}
+	}
+}
+
+func TestEncryptionsOfZeroCarryFreshErrors(t *testing.T) {
+	l := newLinearParties(t)
+	r, seed := l.server.ring, ring.NewSeed()
+	c := cipher{r.poly(), r.poly()}
+	l.server.addZero(c, seed)
+	u := r.secretKey(ring.NewStream(seed, "linear/zero"))
+	var errors [2][]int64
+	for part := range c {
+		product := r.poly()
+		for i, s := range r.sub {
+			s.MulCoeffsMontgomery(u[i], l.server.public[part][i], product[i])
+		}
+		r.intt(product)
+		for i, s := range r.sub {
+			s.Reduce(c[part][i], c[part][i])
+			s.Sub(c[part][i], product[i], product[i])
+			if errors[part] = centred(product[i], s.Modulus); !haveVariance(errors[part], errorVariance) {
+				t.Errorf("errors of c%d of an encryption of zero have variance %v mod %d, not %v",
+					part, variance(errors[part]), s.Modulus, errorVariance)
+			}
+		}
+	}
+	if !independent(errors[0], errors[1]) {
+		t.Error("the two errors of an encryption of zero are correlated")
 	}
 }
 

@@ -252,19 +252,9 @@ func (v *PowersEvaluator) unpack(s *evaluatorScratch, dst [][]uint64, src []byte
 // dst and returns the rest: the steps and their order are those of powers.go.
 func (v *PowersEvaluator) answer(s *evaluatorScratch, i, k int, seed ring.Seed, dst []byte) []byte {
 	index := []uint64{uint64(i), uint64(k)}
-	ternary(s.small, ring.NewStream(seed, "powers/zero", index...))
-	v.q.lift(s.zero, s.small)
-	v.q.ntt(s.zero)
-	smallErrors(s.small, ring.NewStream(seed, "powers/zero error", index...))
 
 	// c1: products, encryption of zero, rounding.
-	v.products(s, s.c1, v.public[1], k)
-	for l, q := range v.q.q {
-		d := s.sum[l]
-		for x, e := range s.small[:len(d)] {
-			d[x] += uint64(e) + q&uint64(e>>63)
-		}
-	}
+	v.hiddenC1(s, k, seed, index)
 	v.fractions.of(s.hi, s.lo, v.q, s.sum)
 	planes := [][]uint64{s.hi, s.lo}
 	roundTo(planes, v.bits1)
@@ -296,6 +286,23 @@ func (v *PowersEvaluator) answer(s *evaluatorScratch, i, k int, seed ring.Seed, 
 	planes = [][]uint64{s.hi, s.lo}
 	roundTo(planes, v.bits0)
 	return packBits(dst, planes[0], v.bits0)
+}
+
+// hiddenC1 draws an encryption of zero and sets s.sum to c1 of the answer for
+// power k at full Q, its residues not reduced: products + a·u + e1. The values of
+// u stay in s.zero, for c0.
+func (v *PowersEvaluator) hiddenC1(s *evaluatorScratch, k int, seed ring.Seed, index []uint64) {
+	ternary(s.small, ring.NewStream(seed, "powers/zero", index...))
+	v.q.lift(s.zero, s.small)
+	v.q.ntt(s.zero)
+	smallErrors(s.small, ring.NewStream(seed, "powers/zero error", index...))
+	v.products(s, s.c1, v.public[1], k)
+	for l, q := range v.q.q {
+		d := s.sum[l]
+		for x, e := range s.small[:len(d)] {
+			d[x] += uint64(e) + q&uint64(e>>63)
+		}
+	}
 }
 
 // products sets s.sum to the coefficients of Σ_j c[j]·(−a^(k−j)/(k−j)!) + p·u

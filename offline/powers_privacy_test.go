@@ -116,6 +116,170 @@ func TestMaskedPowersSayNothingOfTheEvaluator(t *testing.T) {
 	}
 }
 
+// TestAnswersOfAReplyAreIndependent looks at answers to an evaluator whose centred
+// masks are zero: nothing is multiplied, so c1 is an encryption of zero alone.
+func TestAnswersOfAReplyAreIndependent(t *testing.T) {
+	const degree, maskBits = 4, 53
+	e, v := powersPair(t, degree, maskBits)
+	rho := make([]uint64, PowersSlots)
+	for i := range rho {
+		rho[i] = 1 << (maskBits - 1)
+	}
+	shares := make([]ring.Vec128, degree-1)
+	for k := range shares {
+		shares[k] = ring.MakeVec128(PowersSlots)
+	}
+	query, err := e.Encrypt(rho)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := v.Evaluate(rho, shares, query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := e.newScratch()
+	whole := min(int(e.bits1)/8, 8) // bytes of a word that c1 fills
+	var low [][]uint64
+	var floods [][]int64
+	rest := reply[powersHeader:]
+	for i, p := range e.t.q {
+		for k := range e.count {
+			if i >= e.count[k] {
+				continue
+			}
+			planes := vectors(widePlanes(e.bits1), PowersSlots)
+			unpackWide(planes, rest, e.bits1)
+			rest = e.phase(s, rest)
+			flood := make([]int64, PowersSlots)
+			for x, hi := range s.c[0] {
+				flood[x] = int64(hi*p) >> 32 // what is left of a multiple of Q/T, rounded down
+			}
+			low, floods = append(low, planes[0]), append(floods, flood)
+		}
+	}
+	for i := range low {
+		for j := range i {
+			d := make([]uint64, PowersSlots)
+			ring.Sub(d, low[i], low[j])
+			var filled []byte
+			for w := words(d); len(w) > 0; w = w[8:] {
+				filled = append(filled, w[:whole]...)
+			}
+			if !uniformPlaces(filled, whole) {
+				t.Errorf("the difference of c1 of answers %d and %d is not uniform", i, j)
+			}
+			if !independent(floods[i], floods[j]) {
+				t.Errorf("the floods of answers %d and %d are correlated", i, j)
+			}
+		}
+	}
+
+	// What the masks M add to the shares, from bit 128 on.
+	own := v.newScratch()
+	v.prepareOwn(own, rho, shares, ring.NewSeed())
+	for k := range own.own {
+		for j := range k {
+			if len(own.own[j]) > 2 && v.mask[j] >= 128+64 {
+				d := make([]uint64, PowersSlots)
+				ring.Sub(d, own.own[k][2], own.own[j][2])
+				if !uniformPlaces(words(d), 8) {
+					t.Errorf("the masks of powers %d and %d are correlated", j+2, k+2)
+				}
+			}
+		}
+	}
+}
+
+// TestErrorsOfAQueryAreFresh looks at queries that lose no bits, for masks that
+// are zero when centred: c0 + c1·s is then the error and nothing else.
+func TestErrorsOfAQueryAreFresh(t *testing.T) {
+	const degree, maskBits = 3, 53
+	rings, err := ringsForPowers(degree, maskBits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := *rings.powersPlan
+	plan.queryBits, plan.drop = plan.queryBits+plan.drop, 0
+	whole := *rings
+	whole.powersPlan = &plan
+	e := newPowersEncryptor(&whole)
+	v, err := newPowersEvaluator(&whole, e.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rho := make([]uint64, PowersSlots)
+	for i := range rho {
+		rho[i] = 1 << (maskBits - 1)
+	}
+	s := v.newScratch()
+	var errors [][]int64
+	for range 2 {
+		query, err := e.Encrypt(rho)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, rest := ring.Seed(query[powersHeader:]), query[powersHeader+ring.SeedSize:]
+		for i := range e.t.q {
+			for j := range degree - 1 {
+				index := []uint64{uint64(i), uint64(j)}
+				v.q.uniform(s.c1[j], public, "powers/query", index...)
+				if rest, err = v.unpack(s, s.c0[j], rest); err != nil {
+					t.Fatal(err)
+				}
+				// Both parts are in Montgomery form; modulo one prime says it all.
+				sub, phase := e.q.sub[0], make([]uint64, PowersSlots)
+				sub.MulCoeffsMontgomery(s.c1[j][0], e.minusS[0], phase)
+				sub.IMForm(s.c0[j][0], s.c0[j][0])
+				sub.Sub(s.c0[j][0], phase, phase)
+				sub.INTT(phase, phase)
+				noise := centred(phase, sub.Modulus)
+				if !haveVariance(noise, errorVariance) {
+					t.Errorf("prime %d, power %d: errors of variance %v, not %v", i, j+1, variance(noise), errorVariance)
+				}
+				fromPublic := make([]int64, PowersSlots)
+				smallErrors(fromPublic, ring.NewStream(public, "powers/query error", index...))
+				if !independent(noise, fromPublic) {
+					t.Errorf("prime %d, power %d: the error follows from what is public", i, j+1)
+				}
+				for before, other := range errors {
+					if !independent(noise, other) {
+						t.Errorf("the errors of ciphertexts %d and %d are correlated", before, len(errors))
+					}
+				}
+				errors = append(errors, noise)
+			}
+		}
+	}
+}
+
+// TestEncryptionsOfZeroInAnswersCarryFreshErrors looks at c1 of answers before
+// rounding, where nothing is multiplied: a·u + e1.
+func TestEncryptionsOfZeroInAnswersCarryFreshErrors(t *testing.T) {
+	_, v := powersPair(t, 3, 53)
+	s, seed := v.newScratch(), ring.NewSeed()
+	var errors [][]int64
+	for i := range v.t.q {
+		for k := range v.count {
+			v.hiddenC1(s, k, seed, []uint64{uint64(i), uint64(k)})
+			sub, product := v.q.sub[0], make([]uint64, PowersSlots)
+			sub.MulCoeffsMontgomery(v.public[1][0], s.zero[0], product)
+			sub.INTT(product, product)
+			sub.Reduce(s.sum[0], s.sum[0])
+			sub.Sub(s.sum[0], product, product)
+			noise := centred(product, sub.Modulus)
+			if !haveVariance(noise, errorVariance) {
+				t.Errorf("prime %d, power %d: errors of variance %v, not %v", i, k+2, variance(noise), errorVariance)
+			}
+			for before, other := range errors {
+				if !independent(noise, other) {
+					t.Errorf("the errors of answers %d and %d are correlated", before, len(errors))
+				}
+			}
+			errors = append(errors, noise)
+		}
+	}
+}
+
 // maskedInteger reconstructs x of one element by the Chinese remainder theorem
 // in math/big.
 func (e *PowersEncryptor) maskedInteger(s *encryptorScratch, k, element int) *big.Int {

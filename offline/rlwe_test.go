@@ -53,6 +53,45 @@ func TestSecretAndErrorsHaveTheirDistributions(t *testing.T) {
 	}
 }
 
+// variance returns the mean square of v.
+func variance(v []int64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += float64(x) * float64(x)
+	}
+	return sum / float64(len(v))
+}
+
+// haveVariance reports whether v may be draws of mean zero and variance want: it
+// wrongly says no six standard deviations out, no tails being heavier than a
+// normal distribution's.
+func haveVariance(v []int64, want float64) bool {
+	return math.Abs(variance(v)/want-1) < 6*math.Sqrt(2/float64(len(v)))
+}
+
+// independent reports whether draws of mean zero are uncorrelated, to six
+// standard deviations.
+func independent(v, w []int64) bool {
+	sum := 0.0
+	for i := range v {
+		sum += float64(v[i]) * float64(w[i])
+	}
+	n := float64(len(v))
+	return math.Abs(sum/n) < 6/math.Sqrt(n)*math.Sqrt(variance(v)*variance(w))
+}
+
+// centred returns the residues of v, below 2q, as integers from −q/2 to q/2.
+func centred(v []uint64, q uint64) []int64 {
+	c := make([]int64, len(v))
+	for i, x := range v {
+		if x %= q; x > q/2 {
+			x -= q
+		}
+		c[i] = int64(x)
+	}
+	return c
+}
+
 func TestUniformResiduesFollowTheSeedAndStayBelowTheirPrimes(t *testing.T) {
 	r := testRing(t, 1024)
 	a, b, c := r.poly(), r.poly(), r.poly()
@@ -92,7 +131,7 @@ func TestUniformResiduesFollowTheSeedAndStayBelowTheirPrimes(t *testing.T) {
 }
 
 func TestPublicKeyEncryptsZero(t *testing.T) {
-	r := testRing(t, 1024)
+	r := testRing(t, 8192)
 	s := ring.NewStream(ring.NewSeed(), "test")
 	seed := ring.NewSeed()
 	key := r.secretKey(s)
@@ -102,14 +141,8 @@ func TestPublicKeyEncryptsZero(t *testing.T) {
 	}
 	r.intt(b)
 	for i, q := range r.q {
-		for j, v := range b[i] {
-			e := int64(v)
-			if v > q/2 {
-				e -= int64(q)
-			}
-			if e < -errorBits || e > errorBits {
-				t.Fatalf("coefficient %d of b + a·s is %d mod %d", j, e, q)
-			}
+		if e := centred(b[i], q); !haveVariance(e, errorVariance) {
+			t.Errorf("coefficients of b + a·s have variance %v mod %d, not %v", variance(e), q, errorVariance)
 		}
 	}
 }
