@@ -25,14 +25,45 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.server, "server", "127.0.0.1:7100", "address of the server")
+	flags.StringVar(&f.server, "server", "127.0.0.1:7100", "address of the server, HOST:PORT")
 	flags.StringVar(&f.serverKey, "server-key", "", "the server's public key, or a file that holds it")
-	flags.StringVar(&f.key, "key", "", "this party's private key (pascaline keygen)")
+	flags.StringVar(&f.key, "key", "", "file of this party's private key (pascaline keygen makes one)")
 	flags.StringVar(&f.plan, "plan", builtIn, `plan of the served model: a file, or "mnist", the built-in one`)
 	flags.StringVar(&f.store, "store", "client-store", "directory of this party's store")
-	flags.StringVar(&f.network, "network", "", "emulate a slower network: lan, wan, or like 50ms,100Mbit/s")
+	addNetworkFlag(cmd, &f.network)
 	cmd.MarkFlagRequired("server-key")
 	cmd.MarkFlagRequired("key")
+}
+
+func addNetworkFlag(cmd *cobra.Command, network *string) {
+	cmd.Flags().StringVar(network, "network", "loopback", "emulate a slower network: lan, wan, or like 50ms,100Mbit/s")
+}
+
+// parseNetwork reads the flag --network.
+func parseNetwork(text string) (link.Network, error) {
+	n, err := link.ParseNetwork(text)
+	if err != nil {
+		return n, fmt.Errorf("--network: %w", err)
+	}
+	return n, nil
+}
+
+// readIdentity reads the flag --key.
+func readIdentity(path string) (link.Identity, error) {
+	id, err := link.ReadIdentity(path)
+	if err != nil {
+		return id, fmt.Errorf("--key: %w", err)
+	}
+	return id, nil
+}
+
+// readPublicKey reads a flag that takes a public key.
+func readPublicKey(flag, pathOrText string) (link.PublicKey, error) {
+	k, err := link.ReadPublicKey(pathOrText)
+	if err != nil {
+		return k, fmt.Errorf("--%s: %w", flag, err)
+	}
+	return k, nil
 }
 
 // connection is a client that has met its server.
@@ -44,33 +75,35 @@ type connection struct {
 	store *store.Store
 }
 
-// connect opens the store, dials the server and meets it.
-func (f *clientFlags) connect(ctx context.Context) (_ *connection, err error) {
+// connect dials the server, opens the store and meets the server. In this
+// order: where nobody answers, no store is made.
+func (f *clientFlags) connect(ctx context.Context) (*connection, error) {
+	if err := checkAddress("server", f.server, false); err != nil {
+		return nil, err
+	}
 	plan, err := readPlan(f.plan)
 	if err != nil {
 		return nil, err
 	}
-	id, err := link.ReadIdentity(f.key)
+	id, err := readIdentity(f.key)
 	if err != nil {
 		return nil, err
 	}
-	serverKey, err := link.ReadPublicKey(f.serverKey)
+	serverKey, err := readPublicKey("server-key", f.serverKey)
 	if err != nil {
 		return nil, err
 	}
-	var options link.Options
-	if f.network != "" {
-		if options.Network, err = link.ParseNetwork(f.network); err != nil {
-			return nil, err
-		}
+	network, err := parseNetwork(f.network)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := link.Dial(ctx, f.server, id, serverKey, link.Options{Network: network})
+	if err != nil {
+		return nil, err
 	}
 	st, err := store.Open(f.store)
 	if err != nil {
-		return nil, err
-	}
-	conn, err := link.Dial(ctx, f.server, id, serverKey, options)
-	if err != nil {
-		st.Close()
+		conn.Close()
 		return nil, err
 	}
 	client, met, err := party.NewClient(ctx, conn, serverKey, plan, st)
@@ -80,7 +113,13 @@ func (f *clientFlags) connect(ctx context.Context) (_ *connection, err error) {
 		return nil, err
 	}
 	if met.Dropped > 0 {
-		fmt.Fprintf(os.Stderr, "dropped %d bundles that the server does not hold (any more)\n", met.Dropped)
+		fmt.Fprintf(os.Stderr, "dropped %s that the server does not hold (any more)\n", count(met.Dropped, "bundle"))
+	}
+	if met.Ready == 0 && met.Elsewhere > 0 {
+		fmt.Fprintf(os.Stderr, "this store holds %s made with another store of the server's: they wait until the server opens that one again\n", count(met.Elsewhere, "bundle"))
+	}
+	if met.Ready == 0 && met.AtServer > 0 {
+		fmt.Fprintf(os.Stderr, "the server holds %s made with another store of this party's: is --store %s the right one?\n", count(met.AtServer, "bundle"), f.store)
 	}
 	return &connection{Client: client, plan: plan, met: met, conn: conn, store: st}, nil
 }
@@ -89,4 +128,14 @@ func (f *clientFlags) connect(ctx context.Context) (_ *connection, err error) {
 func (c *connection) Close() error {
 	c.conn.Close()
 	return c.store.Close()
+}
+
+// checkStore reports a directory that cannot be a store, without making one of
+// it.
+func checkStore(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) || err == nil && len(entries) == 0 {
+		return fmt.Errorf("there is no store at %s: pascaline produce makes one", dir)
+	}
+	return nil // store.Open says what else may be wrong
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/internal/digits"
-	"pascaline/link"
 	"pascaline/model"
 )
 
@@ -25,10 +24,10 @@ type demoFlags struct {
 	images  []string
 	invert  bool
 	network string
-	bundles int
 }
 
-// demoBundles is how many bundles the demo makes at least.
+// demoBundles is how many bundles the demo makes at least, so that its figures
+// are those of a group.
 const demoBundles = 8
 
 func demoCommand() *cobra.Command {
@@ -41,14 +40,13 @@ client process with sample images, lets them make correlated randomness by
 homomorphic encryption, classifies the images privately, and holds every result
 against the evaluation in the clear. It exits with an error if any disagree.`,
 		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png",
-		Args:    cobra.NoArgs,
+		Args:    noArguments("your own pictures go with --image, one each"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.images, "image", nil, "your own picture (PNG or JPEG) instead of the samples; repeat for more")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
-	flags.StringVar(&f.network, "network", "", "emulate a slower network: lan, wan, or like 50ms,100Mbit/s")
-	flags.IntVar(&f.bundles, "bundles", demoBundles, "how many bundles to make (at least as many as images)")
+	addNetworkFlag(cmd, &f.network)
 	return cmd
 }
 
@@ -59,8 +57,11 @@ type demo struct {
 	model   *model.Model
 	network string
 	server  *exec.Cmd
-	address string
-	usage   map[string]usage // by command
+	// lifeline is the server's standard input. Whatever ends this process ends
+	// it, and so the server.
+	lifeline io.Closer
+	address  string
+	usage    map[string]usage // by command
 }
 
 // usage is what a process took from the system.
@@ -70,6 +71,10 @@ type usage struct {
 }
 
 func (f *demoFlags) run(ctx context.Context) (err error) {
+	network, err := parseNetwork(f.network)
+	if err != nil {
+		return err
+	}
 	m, err := readModel(builtIn)
 	if err != nil {
 		return err
@@ -83,7 +88,7 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 		return fmt.Errorf("making a folder for the demo: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	d := &demo{dir: dir, self: self, model: m, network: f.network, usage: map[string]usage{}}
+	d := &demo{dir: dir, self: self, model: m, network: network.String(), usage: map[string]usage{}}
 	images, err := d.prepare(f)
 	if err != nil {
 		return err
@@ -94,14 +99,14 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 	}
 
 	fmt.Printf("server  has the model %q: %s\n", m.Plan.Name, describe(m.Plan))
-	fmt.Printf("client  has %d pictures and the plan: shapes and scales, no weights\n", len(inputs))
+	fmt.Printf("client  has %s and the plan: shapes and scales, no weights\n", count(len(inputs), "picture"))
 	if err := d.serve(ctx); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 
-	bundles := max(f.bundles, len(inputs), demoBundles)
-	fmt.Printf("\noffline  making %d bundles by homomorphic encryption, two processes, TLS between them\n", bundles)
+	bundles := max(len(inputs), demoBundles)
+	fmt.Printf("\noffline  making %s by homomorphic encryption, two processes, TLS between them\n", count(bundles, "bundle"))
 	var production productionReport
 	if err := d.client(ctx, &production, "produce", "--bundles", strconv.Itoa(bundles)); err != nil {
 		return err
@@ -128,15 +133,8 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 // the pictures. It returns the pictures' paths.
 func (d *demo) prepare(f *demoFlags) ([]string, error) {
 	for _, name := range []string{"server.key", "client.key"} {
-		id, err := link.GenerateIdentity()
-		if err != nil {
+		if _, err := generateKey(d.path(name)); err != nil {
 			return nil, err
-		}
-		if err := id.WriteFile(d.path(name)); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(d.path(name+".pub"), []byte(id.Public().String()+"\n"), 0o644); err != nil {
-			return nil, fmt.Errorf("writing a public key: %w", err)
 		}
 	}
 	if err := model.WriteFile(d.path("model.pasc"), d.model); err != nil {
@@ -165,7 +163,7 @@ func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 
 // serve starts the server process and waits until it takes connections.
 func (d *demo) serve(ctx context.Context) error {
-	d.server = exec.CommandContext(ctx, d.self, "serve", "--json",
+	d.server = exec.CommandContext(ctx, d.self, "serve", "--json", "--stop-with-stdin",
 		"--model", d.path("model.pasc"), "--key", d.path("server.key"), "--allow", d.path("client.key.pub"),
 		"--store", d.path("server-store"), "--listen", "127.0.0.1:0")
 	d.server.Cancel = func() error { return d.server.Process.Signal(syscall.SIGTERM) }
@@ -175,6 +173,9 @@ func (d *demo) serve(ctx context.Context) error {
 	}
 	defer log.Close()
 	d.server.Stderr = log
+	if d.lifeline, err = d.server.StdinPipe(); err != nil {
+		return fmt.Errorf("starting the server: %w", err)
+	}
 	out, err := d.server.StdoutPipe()
 	if err != nil {
 		return fmt.Errorf("starting the server: %w", err)
@@ -206,9 +207,7 @@ func (d *demo) stop() error {
 	}
 	server := d.server
 	d.server = nil
-	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stopping the server: %w", err)
-	}
+	d.lifeline.Close()
 	err := server.Wait()
 	d.note("serve", server.ProcessState)
 	if err != nil {
@@ -224,6 +223,7 @@ func (d *demo) client(ctx context.Context, report any, command string, args ...s
 		"--key", d.path("client.key"), "--plan", d.path("model.plan"), "--store", d.path("client-store"),
 		"--network", d.network}, args...)
 	cmd := exec.CommandContext(ctx, d.self, full...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stderr = os.Stderr // the progress bar, and what goes wrong
 	out, err := cmd.Output()
 	d.note(command, cmd.ProcessState)

@@ -59,7 +59,7 @@ func (d *demo) report(images []dataset.Image, p *productionReport, r *inferenceR
 		if err != nil {
 			return err
 		}
-		ok := printResult(im, r.Results[i], d.model.Plan.DecodeOutput(y))
+		ok := printResult(d.model.Plan, im, r.Results[i], d.model.Plan.DecodeOutput(y))
 		if ok {
 			agree++
 		}
@@ -75,7 +75,7 @@ func (d *demo) report(images []dataset.Image, p *productionReport, r *inferenceR
 
 // printResult prints a picture with its results beside it, and reports whether
 // they agree.
-func printResult(im dataset.Image, private result, clear []float64) bool {
+func printResult(p *model.Plan, im dataset.Image, private result, clear []float64) bool {
 	difference := 0.0
 	for k := range clear {
 		difference = max(difference, math.Abs(clear[k]-private.Logits[k]))
@@ -88,12 +88,12 @@ func printResult(im dataset.Image, private result, clear []float64) bool {
 	}
 	notes := []string{
 		"",
-		"private    " + logits(private.Class, private.Logits),
-		"cleartext  " + logits(class, clear),
+		"private    " + logits(p, private.Class, private.Logits),
+		"cleartext  " + logits(p, class, clear),
 		fmt.Sprintf("%s (logits within %.4f)", verdict, difference),
 	}
-	if im.DarkOnLight() {
-		notes = append(notes, "", "This looks like dark ink on light paper; the model", "expects the opposite: try --invert.")
+	if first, second, ok := strings.Cut(private.Hint, ": "); ok {
+		notes = append(notes, "", first+":", second)
 	}
 	lines := strings.Split(strings.TrimRight(im.Text(dataset.HalfBlocks), "\n"), "\n")
 	for len(notes) < len(lines) {
@@ -114,23 +114,22 @@ func printResult(im dataset.Image, private result, clear []float64) bool {
 }
 
 // logits shows the winner and how far it is ahead of the second.
-func logits(class int, v []float64) string {
+func logits(p *model.Plan, class int, v []float64) string {
 	second := -1
 	for k := range v {
 		if k != class && (second < 0 || v[k] > v[second]) {
 			second = k
 		}
 	}
-	return fmt.Sprintf("%d   (%.3f, then %d with %.3f)", class, v[class], second, v[second])
+	if second < 0 { // a single output
+		return fmt.Sprintf("%s   (%.3f)", className(p, class), v[class])
+	}
+	return fmt.Sprintf("%s   (%.3f, then %s with %.3f)", className(p, class), v[class], className(p, second), v[second])
 }
 
 func (d *demo) printTable(p *productionReport, r *inferenceReport) {
-	network := d.network
-	if network == "" {
-		network = "loopback"
-	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(w, "\nfor each inference\t(two processes, %s)\n", network)
+	fmt.Fprintf(w, "\nfor each inference\t(two processes, %s)\n", d.network)
 	fmt.Fprintf(w, "offline\ttime\t%.3f s\n", p.WallSeconds)
 	fmt.Fprintf(w, "\tCPU\t%.0f ms\tclient %.0f, server %.0f\n", p.ClientCPU+p.ServerCPU, p.ClientCPU, p.ServerCPU)
 	fmt.Fprintf(w, "\tclient → server\t%.2f MB\n", p.SentMB)

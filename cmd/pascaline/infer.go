@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"math"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -17,37 +15,10 @@ import (
 	"pascaline/party"
 )
 
-// warmAhead is how many batches are claimed before the first of them runs:
-// claiming costs a synced write on both sides, which would otherwise be part of
-// the latency. Each holds a stream open, of which a server allows a client 32.
-const warmAhead = 16
-
-// result is what came out for one image.
-type result struct {
-	Name   string    `json:"name"`
-	Class  int       `json:"class"`
-	Label  *int      `json:"label,omitempty"`
-	Logits []float64 `json:"logits"`
-	// Clear is the class of the fixed-point evaluation in the clear, and
-	// Difference the largest of the differences of its logits (--compare).
-	Clear      *int     `json:"clear_class,omitempty"`
-	Difference *float64 `json:"logit_difference,omitempty"`
-}
-
-// inferenceReport is the JSON form of a run of infer.
-type inferenceReport struct {
-	Results       []result `json:"results"`
-	Batch         int      `json:"batch"`
-	LatencyMS     float64  `json:"latency_ms"` // median over the batches
-	LatencyP95MS  float64  `json:"latency_p95_ms"`
-	Rounds        int64    `json:"rounds"`
-	SentBytes     int64    `json:"sent_bytes"` // per inference, as all that follow
-	ReceivedBytes int64    `json:"received_bytes"`
-	Accuracy      *float64 `json:"accuracy,omitempty"`
-	Agree         *int     `json:"agree_with_clear,omitempty"`
-	MaxDifference *float64 `json:"max_logit_difference,omitempty"`
-	Ready         int      `json:"bundles_left"`
-}
+// warmAhead is how many batches are claimed at the same time before the first
+// of them runs: claiming costs a synced write on both sides, which would
+// otherwise be part of the latency. Those that wait are lost with a connection.
+const warmAhead = 4
 
 type inferFlags struct {
 	client      clientFlags
@@ -71,18 +42,8 @@ one bundle; make them with pascaline produce, or beside the inferences with
 --keep.`,
 		Example: `  pascaline infer --key client.key --server-key server.key.pub samples
   pascaline infer ... --labels t10k-labels-idx1-ubyte.gz --count 1000 --batch 50 t10k-images-idx3-ubyte.gz`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			report, images, err := f.run(cmd.Context(), args)
-			if err != nil {
-				return err
-			}
-			if f.asJSON {
-				return printJSON(report)
-			}
-			printInferences(report, images)
-			return nil
-		},
+		Args: someArguments("images: pictures, folders or an IDX file"),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args) },
 	}
 	f.client.add(cmd)
 	flags := cmd.Flags()
@@ -92,70 +53,106 @@ one bundle; make them with pascaline produce, or beside the inferences with
 	flags.BoolVar(&f.fit, "fit", false, "resize pictures of another size than the model's")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
 	flags.StringVar(&f.compare, "compare", "", `also evaluate this model in the clear, a .pasc file with weights or "mnist", and compare`)
-	flags.IntVar(&f.keep, "keep", 0, "beside the inferences, keep so many bundles ready by producing more")
+	flags.IntVar(&f.keep, "keep", 0, "while it runs, keep so many bundles ready by producing more beside the inferences")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	return cmd
 }
 
-func (f *inferFlags) run(ctx context.Context, paths []string) (*inferenceReport, []dataset.Image, error) {
-	if f.batch < 1 {
-		return nil, nil, fmt.Errorf("--batch is %d; it must be at least 1", f.batch)
+// check finds the flags that make no sense.
+func (f *inferFlags) check() error {
+	switch {
+	case f.batch < 1:
+		return fmt.Errorf("--batch is %d; it must be at least 1", f.batch)
+	case f.count < 0:
+		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.count)
+	case f.keep < 0:
+		return fmt.Errorf("--keep is %d; it must be positive, or 0 to produce nothing", f.keep)
+	}
+	return nil
+}
+
+func (f *inferFlags) run(ctx context.Context, paths []string) error {
+	if err := f.check(); err != nil {
+		return err
 	}
 	plan, err := readPlan(f.client.plan)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	in := plan.Nodes[0].Shape
 	images, err := dataset.Read(dataset.Options{
 		H: in.H, W: in.W, C: in.C, Fit: f.fit, Invert: f.invert, Limit: f.count, Labels: f.labels,
 	}, paths...)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	var clear *model.FixedEvaluator
-	if f.compare != "" {
-		m, err := readModel(f.compare)
-		if err != nil {
-			return nil, nil, err
-		}
-		if m.Plan.Hash() != plan.Hash() {
-			return nil, nil, fmt.Errorf("--compare %s is another model than --plan %s", f.compare, f.client.plan)
-		}
-		if clear, err = model.NewFixedEvaluator(m); err != nil {
-			return nil, nil, err
-		}
+	clear, err := f.evaluator(plan)
+	if err != nil {
+		return err
 	}
 	inputs := make([][]uint64, len(images))
 	for i, im := range images {
 		if inputs[i], err = plan.EncodeInput(im.Pixels); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", im.Name, err)
+			return fmt.Errorf("%s: %w", im.Name, err)
+		}
+	}
+	if f.keep == 0 {
+		if err := checkStore(f.client.store); err != nil {
+			return err
 		}
 	}
 	c, err := f.client.connect(ctx)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer c.Close()
 	if f.keep == 0 && c.met.Ready < len(images) {
-		return nil, nil, fmt.Errorf("%w: %d for %d images; run pascaline produce --bundles %d with the same --key, --server-key and --store, or infer with --keep",
-			party.ErrEmpty, c.met.Ready, len(images), len(images))
+		return fmt.Errorf("%w: %d for %s; run pascaline produce --bundles %d with the same --key, --server-key and --store, or infer with --keep",
+			party.ErrEmpty, c.met.Ready, count(len(images), "image"), len(images))
 	}
-	outputs, runs, err := f.infer(ctx, c, inputs)
-	if err != nil {
-		return nil, nil, err
+	outputs, runs, failed := f.infer(ctx, c, inputs)
+	if failed != nil {
+		failed = &partialError{failed, fmt.Sprintf("%d of %s done", len(outputs), count(len(images), "image"))}
+		if len(outputs) == 0 {
+			return failed
+		}
 	}
-	report := &inferenceReport{Batch: f.batch}
-	report.costs(runs, len(inputs))
-	if err := report.results(images, inputs, outputs, plan, clear); err != nil {
-		return nil, nil, err
+	// What is done is paid for: it is reported even if the rest failed.
+	report := &inferenceReport{Asked: len(images), Batch: min(f.batch, len(images)), Traffic: onWire}
+	if f.keep > 0 {
+		report.Traffic = payload
+	}
+	report.costs(runs, len(outputs))
+	if err := report.results(images[:len(outputs)], inputs, outputs, plan, clear); err != nil {
+		return errors.Join(failed, err)
 	}
 	if report.Ready, err = c.Ready(); err != nil {
-		return nil, nil, err
+		return errors.Join(failed, err)
 	}
-	return report, images, nil
+	if f.asJSON {
+		return errors.Join(failed, printJSON(report))
+	}
+	printInferences(report, plan)
+	return failed
 }
 
-// infer runs all inputs in batches, warming some ahead.
+// evaluator returns what --compare asks for, or nil.
+func (f *inferFlags) evaluator(plan *model.Plan) (*model.FixedEvaluator, error) {
+	if f.compare == "" {
+		return nil, nil
+	}
+	m, err := readWeights("compare", f.compare)
+	if err != nil {
+		return nil, err
+	}
+	if m.Plan.Hash() != plan.Hash() {
+		return nil, fmt.Errorf("--compare %s is another model than --plan %s", f.compare, f.client.plan)
+	}
+	return model.NewFixedEvaluator(m)
+}
+
+// infer runs all inputs in batches, a few of them warmed ahead. With an error
+// come the outputs of the batches before it.
 func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64) (outputs [][]uint64, runs []party.Inference, err error) {
 	keep := f.keep
 	if keep > 0 {
@@ -167,7 +164,7 @@ func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64
 		parts := slices.Collect(slices.Chunk(chunk, f.batch))
 		batches, err := warmAll(ctx, c.Client, refill, parts)
 		if err != nil {
-			return nil, nil, err
+			return outputs, runs, err
 		}
 		for i, part := range parts {
 			out, run, err := batches[i].Infer(ctx, part)
@@ -175,7 +172,7 @@ func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64
 				for _, b := range batches[i+1:] {
 					b.Close()
 				}
-				return nil, nil, err
+				return outputs, runs, err
 			}
 			outputs = append(outputs, out...)
 			runs = append(runs, run)
@@ -203,116 +200,4 @@ func warmAll(ctx context.Context, c *party.Client, refill *refill, parts [][][]u
 		return nil, err
 	}
 	return batches, nil
-}
-
-// costs summarises the runs of the batches.
-func (r *inferenceReport) costs(runs []party.Inference, n int) {
-	latencies := make([]float64, len(runs))
-	for i, run := range runs {
-		latencies[i] = run.Latency.Seconds() * 1e3
-		r.Rounds = run.Rounds
-		r.SentBytes += run.Traffic.SentBytes
-		r.ReceivedBytes += run.Traffic.ReceivedBytes
-	}
-	slices.Sort(latencies)
-	r.LatencyMS = quantile(latencies, 0.5)
-	r.LatencyP95MS = quantile(latencies, 0.95)
-	r.SentBytes /= int64(n)
-	r.ReceivedBytes /= int64(n)
-}
-
-// quantile of sorted values, by the nearest rank.
-func quantile(sorted []float64, q float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[max(0, int(math.Ceil(q*float64(len(sorted))))-1)]
-}
-
-// results decodes the outputs and holds them against labels and, if clear is
-// not nil, against the evaluation in the clear.
-func (r *inferenceReport) results(images []dataset.Image, inputs, outputs [][]uint64, plan *model.Plan, clear *model.FixedEvaluator) error {
-	right, labelled, agree, most := 0, 0, 0, 0.0
-	for i, im := range images {
-		logits := plan.DecodeOutput(outputs[i])
-		res := result{Name: im.Name, Class: argmax(logits), Logits: logits}
-		if im.Label != dataset.NoLabel {
-			res.Label = &im.Label
-			labelled++
-			if im.Label == res.Class {
-				right++
-			}
-		}
-		if clear != nil {
-			y, err := clear.Eval(inputs[i])
-			if err != nil {
-				return fmt.Errorf("evaluating %s in the clear: %w", im.Name, err)
-			}
-			want := plan.DecodeOutput(y)
-			class, difference := argmax(want), 0.0
-			for k := range want {
-				difference = max(difference, math.Abs(want[k]-logits[k]))
-			}
-			if class == res.Class {
-				agree++
-			}
-			most = max(most, difference)
-			res.Clear, res.Difference = &class, &difference
-		}
-		r.Results = append(r.Results, res)
-	}
-	if labelled > 0 {
-		accuracy := float64(right) / float64(labelled)
-		r.Accuracy = &accuracy
-	}
-	if clear != nil {
-		r.Agree, r.MaxDifference = &agree, &most
-	}
-	return nil
-}
-
-// argmax returns the index of the largest element, the first of equals.
-func argmax(v []float64) int {
-	best := 0
-	for i := range v {
-		if cmp.Compare(v[i], v[best]) > 0 {
-			best = i
-		}
-	}
-	return best
-}
-
-// listedImages is up to how many images printInferences gives a line each.
-const listedImages = 40
-
-func printInferences(r *inferenceReport, images []dataset.Image) {
-	if len(r.Results) <= listedImages {
-		for i, res := range r.Results {
-			fmt.Printf("%-32s  %d", res.Name, res.Class)
-			if res.Label != nil {
-				fmt.Printf("  (label %d)", *res.Label)
-			}
-			if res.Clear != nil {
-				fmt.Printf("  in the clear %d, logits within %.4f", *res.Clear, *res.Difference)
-			}
-			if images[i].DarkOnLight() {
-				fmt.Printf("  looks like dark ink on light paper: try --invert")
-			}
-			fmt.Println()
-		}
-	}
-	fmt.Printf("%d images, %d at a time: %.2f ms a batch (median; p95 %.2f), %d rounds\n",
-		len(r.Results), r.Batch, r.LatencyMS, r.LatencyP95MS, r.Rounds)
-	fmt.Printf("each sent %.1f kB and received %.1f kB; %d bundles left\n",
-		float64(r.SentBytes)/1e3, float64(r.ReceivedBytes)/1e3, r.Ready)
-	if r.Accuracy != nil {
-		fmt.Printf("accuracy %.2f %%\n", 100**r.Accuracy)
-	}
-	if r.Agree != nil {
-		fmt.Printf("%d of %d agree with the evaluation in the clear; largest difference of a logit %.4f\n",
-			*r.Agree, len(r.Results), *r.MaxDifference)
-	}
-	if r.Ready == 0 {
-		fmt.Fprintln(os.Stderr, "the store is empty now: pascaline produce makes more")
-	}
 }

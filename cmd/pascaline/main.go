@@ -9,45 +9,67 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"pascaline/model"
 	"pascaline/store"
 )
 
 func main() { os.Exit(run()) }
 
-// run is main with an exit status: 0 on success, 1 on any error.
+// exitInterrupted is the exit status of a command that Ctrl-C ended, as shells
+// expect it.
+const exitInterrupted = 130
+
+// run is main with an exit status: 0 on success, exitInterrupted where a signal
+// ended the command, 1 on any other error.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := root().ExecuteContext(ctx)
-	switch {
-	case err == nil:
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	cmd, err := root().ExecuteContextC(ctx)
+	if err == nil {
 		return 0
-	case ctx.Err() != nil:
-		fmt.Fprintln(os.Stderr, "pascaline: interrupted")
-	default:
-		fmt.Fprintln(os.Stderr, "pascaline:", err)
-		if hint := hint(err); hint != "" {
-			fmt.Fprintln(os.Stderr, "  "+hint)
+	}
+	if ctx.Err() != nil {
+		var partial *partialError
+		if errors.As(err, &partial) {
+			fmt.Fprintln(os.Stderr, "pascaline: interrupted:", partial.done)
+		} else {
+			fmt.Fprintln(os.Stderr, "pascaline: interrupted")
 		}
+		return exitInterrupted
+	}
+	fmt.Fprintln(os.Stderr, "pascaline:", err)
+	if hint := hint(cmd.Name(), err); hint != "" {
+		fmt.Fprintln(os.Stderr, "  "+hint)
 	}
 	return 1
 }
 
+// partialError is the error of a command that has done some of its work for
+// good before it failed or was interrupted.
+type partialError struct {
+	err  error
+	done string // how much, and how to go on
+}
+
+func (e *partialError) Error() string { return e.err.Error() + "; " + e.done }
+func (e *partialError) Unwrap() error { return e.err }
+
 // hint says what to do about errors whose package cannot know the command line.
-func hint(err error) string {
-	if errors.Is(err, store.ErrInUse) {
+func hint(command string, err error) string {
+	if errors.Is(err, store.ErrInUse) && (command == "infer" || command == "produce") {
 		return "A store belongs to one process at a time; infer can produce beside its inferences with --keep."
 	}
 	return ""
 }
 
 func root() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := family(&cobra.Command{
 		Use:   "pascaline",
 		Short: "Private neural-network inference",
 		Long: `pascaline runs a neural network on a client's input so that the client never
@@ -56,26 +78,26 @@ sees the model and the server never sees the input.
 Correlated randomness is made ahead of time (produce), kept in a store at each
 party, and spent, each piece exactly once, on inferences that take milliseconds
 (infer). "pascaline demo" shows all of it on this machine.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
+		Version:           version(),
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: checkFlags,
+	})
+	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	cmd.SetFlagErrorFunc(flagError)
 	cmd.AddCommand(keygenCommand(), modelCommand(), serveCommand(), produceCommand(), inferCommand(),
 		storeCommand(), samplesCommand(), demoCommand())
 	return cmd
 }
 
+// version says which build this is, as far as the build recorded it.
+func version() string {
+	version := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	return fmt.Sprintf("%s %s %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 // printJSON writes v as one line of JSON to the standard output.
 func printJSON(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
-
-// builtIn is the name that stands for the embedded model wherever a file of a
-// model or a plan is expected.
-const builtIn = "mnist"
-
-// readPlan reads the plan of a .pasc file, with or without weights.
-func readPlan(path string) (*model.Plan, error) {
-	m, err := readModel(path)
-	if err != nil {
-		return nil, err
-	}
-	return m.Plan, nil
-}

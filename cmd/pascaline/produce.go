@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -47,7 +48,7 @@ func produceCommand() *cobra.Command {
 are ready in both stores. Each inference spends one. A run that is interrupted
 loses the group it was making and nothing else: run it again.`,
 		Example: "  pascaline produce --key client.key --server-key server.key.pub --bundles 64",
-		Args:    cobra.NoArgs,
+		Args:    noArguments("how many bundles, --bundles says"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if bundles < 1 {
 				return fmt.Errorf("--bundles is %d; ask for at least 1", bundles)
@@ -61,7 +62,8 @@ loses the group it was making and nothing else: run it again.`,
 			p, err := c.Produce(cmd.Context(), bundles, progress)
 			finish()
 			if err != nil {
-				return err
+				ready, _ := c.Ready() // the error that counts is the first
+				return &partialError{err, fmt.Sprintf("%d of %s are ready in the store; run it again to go on", ready, count(bundles, "bundle"))}
 			}
 			r := newProductionReport(p)
 			if asJSON {
@@ -77,11 +79,15 @@ loses the group it was making and nothing else: run it again.`,
 	return cmd
 }
 
-// productionProgress shows a bar on a terminal, and nothing elsewhere. The bar
-// counts thousandths of a bundle, because a group of many is made at once.
+// productionProgress shows a bar on a terminal, and a line now and then
+// elsewhere. The bar counts thousandths of a bundle, because a group of many is
+// made at once.
 func productionProgress(ready, target int) (progress func(float64), finish func()) {
-	if !term.IsTerminal(int(os.Stderr.Fd())) || ready >= target {
+	if ready >= target {
 		return nil, func() {}
+	}
+	if !term.IsTerminal(int(os.Stderr.Fd())) {
+		return progressLines(os.Stderr, target, time.Now), func() {}
 	}
 	began := time.Now()
 	bar := progressbar.NewOptions64(int64(1000*(target-ready)),
@@ -100,12 +106,26 @@ func productionProgress(ready, target int) (progress func(float64), finish func(
 	}, func() { bar.Finish() }
 }
 
+// progressPeriod is how often production that nobody watches writes to its log.
+const progressPeriod = 30 * time.Second
+
+// progressLines writes a line when a period has passed since the last one.
+func progressLines(w io.Writer, target int, now func() time.Time) func(float64) {
+	last := now()
+	return func(ready float64) {
+		if t := now(); t.Sub(last) >= progressPeriod {
+			last = t
+			fmt.Fprintf(w, "%d of %s ready\n", int(ready), count(target, "bundle"))
+		}
+	}
+}
+
 func printProduction(r productionReport) {
 	if r.Made == 0 {
-		fmt.Printf("%d bundles are ready already; nothing to do\n", r.Ready)
+		fmt.Printf("%s ready already; nothing to do\n", count(r.Ready, "bundle"))
 		return
 	}
-	fmt.Printf("%d bundles ready; %d made in %.1f s (%.1f per second)\n", r.Ready, r.Made, r.Seconds, float64(r.Made)/r.Seconds)
+	fmt.Printf("%s ready; %d made in %.1f s (%.1f per second)\n", count(r.Ready, "bundle"), r.Made, r.Seconds, float64(r.Made)/r.Seconds)
 	fmt.Printf("each took %.0f ms of CPU (client %.0f, server %.0f) and %.2f MB (%.2f sent, %.2f received)\n",
 		r.ClientCPU+r.ServerCPU, r.ClientCPU, r.ServerCPU, r.SentMB+r.ReceivedMB, r.SentMB, r.ReceivedMB)
 }

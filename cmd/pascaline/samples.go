@@ -14,13 +14,13 @@ func samplesCommand() *cobra.Command {
 		Use:     "samples -o DIR",
 		Short:   "Write sample digits, drawn by pascaline itself, as PNG files",
 		Example: "  pascaline samples -o samples",
-		Args:    cobra.NoArgs,
+		Args:    noArguments("name the folder with -o"),
 		RunE: func(*cobra.Command, []string) error {
 			paths, err := digits.WritePNGs(out)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("%d pictures in %s\n", len(paths), out)
+			fmt.Printf("%s in %s\n", count(len(paths), "picture"), out)
 			return nil
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,8 @@ func TestMain(m *testing.M) {
 //	                    set $ADDRESS and $PLAN
 //	serve-says PATTERN  wait until the server's log has a line with PATTERN
 //	serve-kill          kill -9 the server and wait until it is gone
-//	picture FILE W H    write a grey PNG
+//	picture FILE W H    write a grey PNG with a line on it
+//	blank FILE W H      write a PNG with nothing on it
 //	truncate FILE N     keep the first N bytes
 //	testdata FILE       copy model/testdata/FILE here
 func TestScripts(t *testing.T) {
@@ -38,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"serve-says": serveSays,
 			"serve-kill": serveKill,
 			"picture":    pictureInScript,
+			"blank":      blankInScript,
 			"truncate":   truncateInScript,
 			"testdata":   testdataInScript,
 		},
@@ -148,20 +151,32 @@ func serveKill(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func pictureInScript(ts *testscript.TestScript, neg bool, args []string) {
+	img := newPicture(ts, args)
+	for i := range min(img.Rect.Dx(), img.Rect.Dy()) {
+		img.SetGray(i, i, color.Gray{Y: 255})
+	}
+	writePicture(ts, args[0], img)
+}
+
+func blankInScript(ts *testscript.TestScript, neg bool, args []string) {
+	writePicture(ts, args[0], newPicture(ts, args))
+}
+
+func newPicture(ts *testscript.TestScript, args []string) *image.Gray {
 	if len(args) != 3 {
-		ts.Fatalf("usage: picture FILE WIDTH HEIGHT")
+		ts.Fatalf("usage: FILE WIDTH HEIGHT")
 	}
 	var size [2]int
 	for i := range size {
-		for _, c := range args[1+i] {
-			size[i] = 10*size[i] + int(c-'0')
-		}
+		n, err := strconv.Atoi(args[1+i])
+		ts.Check(err)
+		size[i] = n
 	}
-	img := image.NewGray(image.Rect(0, 0, size[0], size[1]))
-	for i := range min(size[0], size[1]) {
-		img.SetGray(i, i, color.Gray{Y: 255})
-	}
-	f, err := os.Create(ts.MkAbs(args[0]))
+	return image.NewGray(image.Rect(0, 0, size[0], size[1]))
+}
+
+func writePicture(ts *testscript.TestScript, name string, img image.Image) {
+	f, err := os.Create(ts.MkAbs(name))
 	ts.Check(err)
 	ts.Check(png.Encode(f, img))
 	ts.Check(f.Close())
@@ -171,10 +186,8 @@ func truncateInScript(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: truncate FILE BYTES")
 	}
-	n := int64(0)
-	for _, c := range args[1] {
-		n = 10*n + int64(c-'0')
-	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 type entryReport struct {
 	Peer    string `json:"peer"`
 	Plan    string `json:"plan"`
+	Twin    string `json:"twin"` // id of the peer's store
 	Ready   int    `json:"ready"`
 	Pending int    `json:"pending"`
 	Claimed int    `json:"claimed"`
@@ -22,19 +24,20 @@ type entryReport struct {
 }
 
 func storeCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "store", Short: "Look into a party's store"}
+	cmd := family(&cobra.Command{Use: "store", Short: "Look into a party's store"})
 	var asJSON bool
 	ls := &cobra.Command{
 		Use:   "ls DIR",
 		Short: "List what a store holds: bundles by peer and plan",
 		Long: `Ls lists how many bundles a store holds for each peer and plan: ready for use,
 pending (written, not yet confirmed by both parties), and claimed so far. One
-inference spends one bundle.`,
+inference spends one bundle, and it can be spent only with the peer's store that
+it was made with, its twin.`,
 		Example: "  pascaline store ls client-store",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArgument("the directory of a store"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if _, err := os.Stat(args[0]); err != nil {
-				return fmt.Errorf("there is no store at %s: %w", args[0], err)
+			if err := checkStore(args[0]); err != nil {
+				return err
 			}
 			st, err := store.Open(args[0])
 			if err != nil {
@@ -48,7 +51,7 @@ inference spends one bundle.`,
 			reports := make([]entryReport, len(entries))
 			for i, e := range entries {
 				reports[i] = entryReport{
-					Peer: link.PublicKey(e.Pair.Peer).String(), Plan: fmt.Sprintf("%x", e.Pair.Plan),
+					Peer: link.PublicKey(e.Pair.Peer).String(), Plan: fmt.Sprintf("%x", e.Pair.Plan), Twin: e.Pair.Twin.String(),
 					Ready: e.Ready, Pending: e.Pending, Claimed: e.Claimed, Bytes: e.Bytes,
 				}
 			}
@@ -60,14 +63,80 @@ inference spends one bundle.`,
 				return nil
 			}
 			w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "PLAN\tREADY\tPENDING\tCLAIMED\tSIZE\tPEER")
+			fmt.Fprintln(w, "PLAN\tREADY\tPENDING\tCLAIMED\tSIZE\tTWIN\tPEER")
 			for _, r := range reports {
-				fmt.Fprintf(w, "%.12s\t%d\t%d\t%d\t%.1f MB\t%s\n", r.Plan, r.Ready, r.Pending, r.Claimed, float64(r.Bytes)/1e6, r.Peer)
+				fmt.Fprintf(w, "%.12s\t%d\t%d\t%d\t%.1f MB\t%.12s\t%s\n", r.Plan, r.Ready, r.Pending, r.Claimed, float64(r.Bytes)/1e6, r.Twin, r.Peer)
 			}
 			return w.Flush()
 		},
 	}
 	ls.Flags().BoolVar(&asJSON, "json", false, "print the list as JSON")
-	cmd.AddCommand(ls)
+	cmd.AddCommand(ls, forgetCommand())
 	return cmd
+}
+
+func forgetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "forget DIR TWIN",
+		Short: "Drop all bundles that were made with a peer's store which is gone",
+		Long: `Forget drops what a store holds for another party's store, named by its id or
+the beginning of it as store ls shows it. Nothing else needs it: halves whose
+twins are gone are dropped when the two stores meet, and this is for stores that
+will never meet again.`,
+		Example: "  pascaline store forget client-store 3f9a02",
+		Args:    arguments("the directory of a store", "the id of its twin"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := checkStore(args[0]); err != nil {
+				return err
+			}
+			st, err := store.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			dropped, err := forget(st, args[1])
+			if err != nil {
+				return err
+			}
+			fmt.Printf("dropped %s\n", count(dropped, "bundle"))
+			return nil
+		},
+	}
+}
+
+// minTwin is how many digits of a store's id it takes to name it.
+const minTwin = 6
+
+// forget drops the halves of all pairs whose twin's id begins with prefix.
+func forget(st *store.Store, prefix string) (dropped int, err error) {
+	if len(prefix) < minTwin {
+		return 0, fmt.Errorf("%q is too short to name a store: give at least %d digits of its id, as store ls shows it", prefix, minTwin)
+	}
+	entries, err := st.Inventory()
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Pair.Twin.String(), prefix) {
+			continue
+		}
+		found = true
+		halves, err := st.Halves(e.Pair)
+		if err != nil {
+			return dropped, err
+		}
+		ids := make([]store.ID, len(halves))
+		for i, h := range halves {
+			ids[i] = h.ID
+		}
+		if err := st.Drop(e.Pair, ids); err != nil {
+			return dropped, err
+		}
+		dropped += len(ids)
+	}
+	if !found {
+		return 0, fmt.Errorf("nothing here was made with a store whose id begins with %q: see pascaline store ls", prefix)
+	}
+	return dropped, nil
 }

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pascaline/dataset"
+	"pascaline/model"
+)
+
+// fewImages is below how many calibration images import warns: ranges that few
+// images show are too narrow for others.
+const fewImages = 100
+
+type importFlags struct {
+	calibrate, labels []string
+	out               string
+	images            int
+	fit, invert       bool
+	sigma             uint
+	asJSON            bool
+}
+
+// importReport is the JSON form of what import did.
+type importReport struct {
+	Model       string      `json:"model"` // path of the file with the weights
+	Plan        string      `json:"plan"`  // path of the file without
+	Images      int         `json:"calibration_images"`
+	OutputMax   float64     `json:"output_max"`
+	OutputError float64     `json:"output_error"`
+	Agreement   float64     `json:"agreement"`
+	Warning     string      `json:"warning,omitempty"`
+	Compiled    *planReport `json:"compiled"`
+}
+
+func importCommand() *cobra.Command {
+	var f importFlags
+	cmd := &cobra.Command{
+		Use:   "import MODEL.onnx --calibrate IMAGES -o OUT.pasc",
+		Short: "Compile an ONNX model for private inference",
+		Long: `Import compiles a network that PyTorch exported to ONNX: it folds batch norms and
+constants, chooses fixed-point scales from the calibration images, and checks
+that every layer fits the bit budget. It writes OUT.pasc, which holds the weights
+and stays with the server, and OUT.plan, which holds none and goes to clients.
+
+Activations must be polynomials of degree 2 to 8, and pools average pools.
+Calibrate on images like those to come: a hundred or more.`,
+		Example: "  pascaline model import net.onnx --calibrate train-images-idx3-ubyte.gz -o net.pasc",
+		Args:    oneArgument("an ONNX model"),
+		RunE:    func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.calibrate, "calibrate", nil, "images like those to come: a folder, an IDX file or pictures; repeat for more")
+	flags.StringVarP(&f.out, "output", "o", "", "file for the compiled model, ending in .pasc")
+	flags.IntVar(&f.images, "count", 1000, "take so many calibration images at most (0: all)")
+	flags.BoolVar(&f.fit, "fit", false, "resize pictures of another size than the model's")
+	flags.BoolVar(&f.invert, "invert", false, "exchange black and white in the calibration images")
+	flags.StringSliceVar(&f.labels, "labels", nil, "names of the outputs, separated by commas")
+	flags.UintVar(&f.sigma, "sigma", model.DefaultSigma, "bits with which every opened value hides at least")
+	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
+	cmd.MarkFlagRequired("calibrate")
+	cmd.MarkFlagRequired("output")
+	return cmd
+}
+
+// check finds what can be refused before anything is read; plan is the path of
+// the second file.
+func (f *importFlags) check(plan string) error {
+	switch {
+	case filepath.Ext(f.out) != ".pasc":
+		return fmt.Errorf("the output is called %s; its name must end in .pasc", f.out)
+	case f.sigma < model.MinSigma || f.sigma > model.MaxSigma:
+		return fmt.Errorf("--sigma is %d; it must be from %d to %d", f.sigma, model.MinSigma, model.MaxSigma)
+	case f.images < 0:
+		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.images)
+	}
+	for _, path := range []string{f.out, plan} {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s exists already, and another compilation would make the bundles for it useless: choose another name, or move it away first", path)
+		}
+	}
+	if info, err := os.Stat(filepath.Dir(f.out)); err != nil || !info.IsDir() {
+		return fmt.Errorf("the output is %s, and there is no folder %s", f.out, filepath.Dir(f.out))
+	}
+	return nil
+}
+
+func (f *importFlags) run(path string) error {
+	plan := strings.TrimSuffix(f.out, ".pasc") + ".plan"
+	if err := f.check(plan); err != nil {
+		return err
+	}
+	graph, err := model.ImportONNXFile(path)
+	if err != nil {
+		return err
+	}
+	if n := graph.Nodes[len(graph.Nodes)-1].Shape.Len(); len(f.labels) > 0 && len(f.labels) != n {
+		return fmt.Errorf("--labels has %s, and the model has %s", count(len(f.labels), "name"), count(n, "output"))
+	}
+	in := graph.Nodes[0].Shape
+	set, err := dataset.Read(dataset.Options{H: in.H, W: in.W, C: in.C, Fit: f.fit, Invert: f.invert, Limit: f.images}, f.calibrate...)
+	if err != nil {
+		return fmt.Errorf("reading the calibration images: %w", err)
+	}
+	warning := calibrationWarning(set)
+	if warning != "" {
+		fmt.Fprintln(os.Stderr, "warning:", warning)
+	}
+	inputs := make([][]float32, len(set))
+	for i, im := range set {
+		inputs[i] = im.Pixels
+	}
+	name := strings.TrimSuffix(filepath.Base(f.out), ".pasc")
+	m, measured, err := model.Compile(graph, inputs, model.Options{Name: name, Labels: f.labels, Sigma: f.sigma})
+	if err != nil {
+		return err
+	}
+	if err := model.WriteFile(f.out, m); err != nil {
+		return err
+	}
+	if err := model.WriteFile(plan, m.PlanOnly()); err != nil {
+		os.Remove(f.out) // one is of no use without the other
+		return err
+	}
+	if f.asJSON {
+		return printJSON(importReport{
+			Model: f.out, Plan: plan, Images: measured.Samples,
+			OutputMax: measured.OutputMax, OutputError: measured.OutputError, Agreement: measured.Agreement,
+			Warning: warning, Compiled: &planReport{m.Plan.Summary(), m.Plan.Labels},
+		})
+	}
+	printPlan(m.Plan)
+	fmt.Printf("\non %s of calibration: largest output %.3g, fixed point differs by at most %.3g, %.2f %% the same class\n",
+		count(measured.Samples, "image"), measured.OutputMax, measured.OutputError, 100*measured.Agreement)
+	fmt.Printf("%s holds the weights: keep it on the server\n%s holds none: give it to clients\n", f.out, plan)
+	return nil
+}
+
+// calibrationWarning says why the images are a poor choice, or nothing. Scales
+// follow from them, and with those how well the values of other images hide.
+func calibrationWarning(set []dataset.Image) string {
+	blank := 0
+	for _, im := range set {
+		if im.Blank() {
+			blank++
+		}
+	}
+	switch {
+	case blank == len(set):
+		return "all calibration images are blank: the scales will not suit others"
+	case len(set) < fewImages:
+		return fmt.Sprintf("calibrated on %s; use %d or more like those to come, or values may leave the calibrated range and hide less", count(len(set), "image"), fewImages)
+	}
+	return ""
+}

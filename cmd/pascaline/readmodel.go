@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"pascaline/internal/mnist"
+	"pascaline/model"
+)
+
+// builtIn is the name that stands for the embedded model wherever a file of a
+// model or a plan is expected.
+const builtIn = "mnist"
+
+// readModel reads a .pasc file, with or without weights, or the built-in model.
+func readModel(path string) (*model.Model, error) {
+	if path == builtIn {
+		return mnist.Model()
+	}
+	m, err := model.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && strings.EqualFold(filepath.Ext(path), ".onnx") {
+		return nil, fmt.Errorf("%s is ONNX: compile it with pascaline model import, and pass what that writes", path)
+	}
+	return m, err
+}
+
+// readPlan reads the plan of a file, with or without weights.
+func readPlan(path string) (*model.Plan, error) {
+	m, err := readModel(path)
+	if err != nil {
+		return nil, err
+	}
+	return m.Plan, nil
+}
+
+// readWeights reads a model for a flag that needs one with its weights.
+func readWeights(flag, path string) (*model.Model, error) {
+	m, err := readModel(path)
+	if err != nil {
+		return nil, err
+	}
+	if m.Weights == nil {
+		return nil, fmt.Errorf("--%s: %s is a plan, without the weights; pass the .pasc file that was written beside it", flag, path)
+	}
+	return m, nil
+}
+
+// className names an output by its number, and by its label where that says
+// more.
+func className(p *model.Plan, class int) string {
+	number := strconv.Itoa(class)
+	if label := labelName(p, class); label != "" && label != number {
+		return number + " " + label
+	}
+	return number
+}
+
+// labelName returns the label of an output, or nothing where it has none.
+func labelName(p *model.Plan, class int) string {
+	if class < 0 || class >= len(p.Labels) {
+		return ""
+	}
+	return p.Labels[class]
+}
