@@ -46,7 +46,7 @@ func TestAnInterruptKeepsWhatIsDone(t *testing.T) {
 	client := []string{"--json", "--server", l.Address, "--key", "client.key", "--server-key", "server.key.pub"}
 	do(append([]string{"produce", "--bundles", "3"}, client...)...)
 
-	cmd := command(t, dir, append([]string{"infer", "--network", "200ms", "--count", "3", "samples"}, client...)...)
+	cmd := command(t, dir, append([]string{"infer", "--network", "60ms", "--count", "3", "samples"}, client...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
