@@ -84,7 +84,12 @@ the beginning of it as store ls shows it. Nothing else needs it: halves whose
 twins are gone are dropped when the two stores meet, and this is for stores that
 will never meet again.`,
 		Example: "  pascaline store forget client-store 3f9a02",
-		Args:    arguments("the directory of a store", "the id of its twin"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return fmt.Errorf("%s needs the directory of a store and the id of a twin, as in: %s", cmd.CommandPath(), firstExample(cmd))
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkStore(args[0]); err != nil {
 				return err
