@@ -177,6 +177,7 @@ func TestNoLayoutSumsMoreThanTheProofAllows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	shapes := []ring.ConvShape{
 		ring.LinearShape(25088, 4096), ring.LinearShape(1<<18, 1000), ring.LinearShape(maxLinearTerms, 3),
+		ring.LinearShape(620_513, 432), ring.LinearShape(298, 900_790), // would cost least with more terms
 		conv(7, 7, 2048, 512, 1, 1, 0), conv(4, 4, 512, 512, 3, 1, 1), conv(4, 4, 4096, 512, 3, 2, 1),
 	}
 	for range 50 {

@@ -173,7 +173,11 @@ func TestLinearCorrelationsHoldForEveryGeometry(t *testing.T) {
 		{ring.ConvShape{H: 9, W: 6, C: 3, K: 5, KH: 4, KW: 2, StrideH: 3, StrideW: 1, PadTop: 3, PadBottom: 1, PadRight: 1}, 3},
 		{ring.ConvShape{H: 3, W: 70, C: 2, K: 2, KH: 60, KW: 60, StrideH: 1, StrideW: 1, PadTop: 60, PadBottom: 60}, 1},
 	}
-	for range 40 {
+	random := 40
+	if testing.Short() {
+		random = 10
+	}
+	for range random {
 		s := ring.ConvShape{
 			H: 1 + rng.IntN(12), W: 1 + rng.IntN(12), C: 1 + rng.IntN(6), K: 1 + rng.IntN(6),
 			KH: 1 + rng.IntN(5), KW: 1 + rng.IntN(5), StrideH: 1 + rng.IntN(3), StrideW: 1 + rng.IntN(3),

@@ -54,6 +54,12 @@ func makePowers(t testing.TB, e *PowersEncryptor, v *PowersEvaluator, rho0, rho1
 func TestPowersAddUpAtEveryDegreeAndWidth(t *testing.T) {
 	widths := map[int][]uint{2: {1, 61}, 3: {54}, 4: {53, 56, 61}, 5: {58}, 6: {30}, 7: {56}, 8: {2, 61}}
 	for degree := 2; degree <= 8; degree++ {
+		if testing.Short() {
+			if degree > 4 {
+				break
+			}
+			widths[degree] = widths[degree][:1]
+		}
 		for _, maskBits := range widths[degree] {
 			t.Run(fmt.Sprintf("degree %d, %d bits", degree, maskBits), func(t *testing.T) {
 				e, v := powersPair(t, degree, maskBits)
@@ -76,6 +82,9 @@ func TestPowersOfExtremeMasksAddUp(t *testing.T) {
 		degree   int
 		maskBits uint
 	}{{2, 1}, {4, 56}, {5, 61}, {8, 61}} {
+		if testing.Short() && c.degree > 5 {
+			break
+		}
 		e, v := powersPair(t, c.degree, c.maskBits)
 		top := uint64(1)<<c.maskBits - 1
 		extremes := []uint64{0, 1 & top, top, top >> 1, top>>1 + 1, top - 1}
@@ -310,7 +319,11 @@ func TestFlippedBitOfReplyDoesNotVerify(t *testing.T) {
 
 func TestEveryPlanOfPowersHolds(t *testing.T) {
 	for degree := correlation.MinDegree; degree <= correlation.MaxDegree; degree++ {
-		for maskBits := uint(1); maskBits <= correlation.MaxMaskBits; maskBits++ {
+		step := uint(1)
+		if testing.Short() {
+			step = 4
+		}
+		for maskBits := uint(1); maskBits <= correlation.MaxMaskBits; maskBits += step {
 			p, err := planPowers(degree, maskBits)
 			if err != nil {
 				t.Fatal(err)
