@@ -1,0 +1,57 @@
+// Package pascaline_test holds what must be true of the repository as a whole.
+package pascaline_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors lists the packages of the project from the ground up. A package imports
+// none of its own floor or above, but for internal packages, which anybody may
+// import and which import what they serve.
+var floors = [][]string{
+	{"api", "ring"},
+	{"correlation", "dataset", "link", "store"},
+	{"model"},
+	{"offline", "online"},
+	{"party"},
+	{"cmd/pascaline"},
+}
+
+func TestImportsPointDown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatalf("listing the packages: %v", err)
+	}
+	floorOf := map[string]int{}
+	for i, floor := range floors {
+		for _, p := range floor {
+			floorOf["pascaline/"+p] = i
+		}
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		pkg, imports := fields[0], fields[1:]
+		if pkg == "pascaline" || strings.HasPrefix(pkg, "pascaline/internal/") {
+			continue
+		}
+		floor, known := floorOf[pkg]
+		if !known {
+			t.Errorf("%s has no floor: give it one here, and in the README", pkg)
+			continue
+		}
+		for _, imported := range imports {
+			if !strings.HasPrefix(imported, "pascaline/") || strings.HasPrefix(imported, "pascaline/internal/") {
+				continue
+			}
+			if below, ok := floorOf[imported]; !ok || below >= floor {
+				t.Errorf("%s imports %s, which is not below it", pkg, imported)
+			}
+		}
+		if pkg == "pascaline/ring" && slices.ContainsFunc(imports, func(p string) bool { return strings.HasPrefix(p, "pascaline/") }) {
+			t.Error("ring imports something of the project")
+		}
+	}
+}
