@@ -105,30 +105,36 @@ func (b *Batch) Infer(ctx context.Context, inputs [][]uint64) (outputs [][]uint6
 	defer b.stream.Close()
 	began, before, payload := time.Now(), b.client.conn.Traffic(), b.stream.Traffic()
 	msg, err := b.machine.Start(inputs)
-	for {
+	for last := false; !last; {
+		var reply []byte
+		if err == nil {
+			reply, err = b.exchange(ctx, msg)
+		}
+		if err == nil {
+			msg, last, err = b.machine.Step(reply)
+		}
 		if err != nil {
 			return nil, report, fmt.Errorf("inferring: %w", err)
 		}
-		if err := b.stream.Send(ctx, api.Kind_MASKED, msg); err != nil {
-			return nil, report, fmt.Errorf("inferring: %w", err)
-		}
-		size, last := b.machine.MessageSize()
-		kind := api.Kind_MASKED_SUM
-		if last {
-			kind = api.Kind_OUTPUT
-		}
-		reply, err2 := b.stream.Recv(ctx, kind, size)
-		if err2 != nil {
-			return nil, report, fmt.Errorf("inferring: %w", err2)
-		}
 		report.Rounds++
-		if msg, last, err = b.machine.Step(reply); err == nil && last {
-			report.Latency = time.Since(began)
-			report.Traffic = b.client.conn.Traffic().Sub(before)
-			report.Payload = b.stream.Traffic().Sub(payload)
-			return b.machine.Outputs(), report, nil
-		}
 	}
+	report.Latency = time.Since(began)
+	report.Traffic = b.client.conn.Traffic().Sub(before)
+	report.Payload = b.stream.Traffic().Sub(payload)
+	return b.machine.Outputs(), report, nil
+}
+
+// exchange sends the client's message of a round and receives the server's.
+func (b *Batch) exchange(ctx context.Context, msg []byte) ([]byte, error) {
+	if err := b.stream.Send(ctx, api.Kind_MASKED, msg); err != nil {
+		return nil, err
+	}
+	size, last := b.machine.MessageSize()
+	kind := api.Kind_MASKED_SUM
+	if last {
+		kind = api.Kind_OUTPUT
+	}
+	return b.stream.Recv(ctx, kind, size)
 }
 
 // Size returns how many inferences the batch is for.
