@@ -3,11 +3,16 @@ package plantest
 
 import (
 	"math"
-	"math/rand/v2"
 
 	"pascaline/model"
 	"pascaline/ring"
 )
+
+// Source is where tests draw from; *rand.Rand is one.
+type Source interface {
+	IntN(n int) int
+	Int64N(n int64) int64
+}
 
 // Network returns a small plan with everything the protocol knows, and random
 // weights for it: two branches, a sum of windows, activations of several
@@ -16,7 +21,7 @@ import (
 //	input ─ conv ─ act ─┬─ conv ─ act ─┬─ add ─ pool ─ act ─ reshape ─ linear
 //	                    ├─ conv ─ act ─┘
 //	                    └──────────────┘ (shifted)
-func Network(r *rand.Rand) (*model.Plan, *model.Weights) {
+func Network(r Source) (*model.Plan, *model.Weights) {
 	const fa, fw = 9, 8
 	conv := func(c, k int) ring.ConvShape {
 		return ring.ConvShape{H: 6, W: 6, C: c, K: k, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
@@ -58,7 +63,7 @@ func Network(r *rand.Rand) (*model.Plan, *model.Weights) {
 }
 
 // Input returns n random integers below 2^bits in magnitude.
-func Input(r *rand.Rand, n, bits int) []uint64 {
+func Input(r Source, n, bits int) []uint64 {
 	x := make([]uint64, n)
 	for i := range x {
 		x[i] = uint64(r.Int64N(2<<bits) - 1<<bits)
