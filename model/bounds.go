@@ -55,35 +55,24 @@ const outputFrac = 12
 // DitherBits is the width of the noise that the server adds to the output, all
 // of it below 2^−outputFrac. Without it the client could read the last place of
 // an output, and with it, once in many inferences, one bit about the noise of
-// the homomorphic evaluation, which depends on the weights (offline/linear.go).
+// the homomorphic evaluation, which depends on the weights (docs/protocol.md,
+// section 6).
 func (p *Plan) DitherBits() uint {
 	frac := p.Nodes[len(p.Nodes)-1].Frac
 	return frac - min(frac, outputFrac)
 }
 
-// What homomorphic generation adds to the statistical distance.
-const (
-	// powersDistance is that of one power of one element: its mask is 2^45 times
-	// wider than what it hides (offline/powers.go), and the flood's part is small
-	// against that.
-	powersDistance = 0x1p-45
-	// A unit of a linear correlation is 2^44 times its ciphertext's; each of the
-	// terms of a coefficient brings noise of standard deviation 6 times a weight,
-	// and packing puts at most 64 outputs' terms into one.
-	linearUnit    = 0x1p44
-	linearNoise   = 6.
-	linearPacking = 64
-)
+// powersDistance is what homomorphic generation adds to the statistical distance
+// for each power of each element: its mask is 2^45 times wider than what it
+// hides (offline/powers.go), and the flood's part is small against that.
+const powersDistance = 0x1p-45
 
 // Distance bounds the statistical distance between what one party sees in one
-// inference, bundle included, and what can be drawn without the other's secrets.
-// The masks are independent, so the distances of single values add up (a hybrid
-// argument, one value at a time):
-//
-//   - 2^(M−62) for each opened value, while it stays in the calibrated range;
-//   - powersDistance for each power of each opened value;
-//   - for each output the probability that noise decides a rounding of the last
-//     linear layer, times what that moves the output under its dither.
+// inference, bundle included, and what can be drawn without the other's secrets,
+// given the output (docs/protocol.md, section 4, says of which function). The
+// masks are independent, so the distances of single values add up (a hybrid
+// argument, one value at a time): 2^(M−62) for each opened value, while it stays
+// in the calibrated range, and powersDistance for each power of it.
 func (p *Plan) Distance() float64 {
 	sum := 0.0
 	for i := range p.Nodes {
@@ -91,27 +80,7 @@ func (p *Plan) Distance() float64 {
 			sum += float64(p.Nodes[i].Shape.Len()) * (math.Ldexp(1, -int(a.HidingBits())) + float64(a.Degree())*powersDistance)
 		}
 	}
-	last := len(p.Nodes) - 1
-	noise := linearNoise * maxWeight * math.Sqrt(float64(linearPacking*p.bareTerms()))
-	return sum + float64(p.Nodes[last].Shape.Len())*math.Ldexp(noise/linearUnit, -int(p.DitherBits()))
-}
-
-// bareTerms returns the most terms of an output of the linear layers that reach
-// the network's output without an activation in between.
-func (p *Plan) bareTerms() int {
-	terms := make([]int, len(p.Nodes))
-	for i, n := range p.Nodes {
-		if n.Op == OpPolynomial {
-			continue
-		}
-		for _, j := range n.Inputs {
-			terms[i] = max(terms[i], terms[j])
-		}
-		if n.Op == OpLinear {
-			terms[i] = max(terms[i], n.Linear.KH*n.Linear.KW*n.Linear.C)
-		}
-	}
-	return terms[len(terms)-1]
+	return sum
 }
 
 // TruncationError bounds the probability that one inference truncates any

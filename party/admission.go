@@ -25,15 +25,16 @@ func newQuota(total, each int64) *quota {
 	return &quota{total: total, each: each, by: make(map[link.PublicKey]int64)}
 }
 
-// take sets n bytes aside for a client, or fails at once. The caller calls
-// giveBack in the end.
+// take sets n bytes aside for a client, or fails at once; a client that holds
+// nothing gets what it asks for if there is so much, however large its model. The
+// caller calls giveBack in the end.
 func (q *quota) take(client link.PublicKey, n int64) (giveBack func(), err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case q.by[client]+n > q.each:
+	case q.by[client] > 0 && q.by[client]+n > q.each:
 		return nil, errors.New("the server keeps no more claimed bundles of one client in memory; nothing was claimed: infer in smaller batches, or finish others first")
-	case q.used+n > q.total:
+	case q.used > 0 && q.used+n > q.total:
 		return nil, errors.New("the server keeps as many claimed bundles in memory as it may; nothing was claimed: try again later")
 	}
 	q.used += n

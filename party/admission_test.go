@@ -10,7 +10,7 @@ import (
 
 // FillQuota uses up what client may keep warm at s, for tests of refusals.
 func FillQuota(s *Server, client link.PublicKey) {
-	if _, err := s.warm.take(client, s.warm.each-s.warm.by[client]); err != nil {
+	if _, err := s.warm.take(client, s.warm.each); err != nil {
 		panic(err)
 	}
 }
@@ -29,6 +29,11 @@ func TestQuotaBoundsAllAndEach(t *testing.T) {
 		t.Error("all together get more than there is")
 	}
 	back()
+	if back, err := q.take(a, 99); err != nil {
+		t.Errorf("a client that holds nothing gets nothing: %v", err)
+	} else {
+		back()
+	}
 	if _, err := q.take(b, 6); err != nil {
 		t.Errorf("what was given back is not to be had: %v", err)
 	}

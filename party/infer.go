@@ -36,6 +36,12 @@ type Inference struct {
 	Payload link.Traffic
 }
 
+// Ahead returns how many batches of n inferences, from 1 to most, a server lets
+// one client keep warm: more would be refused.
+func (c *Client) Ahead(n, most int) int {
+	return max(1, min(most, warmEach/max(1, n*c.plan.BundleMemory())))
+}
+
 // Warm claims n bundles, on both sides and durably, and prepares a batch. From
 // here on they are spent, whether the batch is used or not.
 func (c *Client) Warm(ctx context.Context, n int) (*Batch, error) {

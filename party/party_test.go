@@ -472,6 +472,21 @@ func TestARefusedBatchCostsNoBundles(t *testing.T) {
 	}
 }
 
+func TestWhatCannotWorkIsRefusedFirst(t *testing.T) {
+	w := newWorld(t, smallModel())
+	c := w.mustConnect()
+	defer c.close()
+	if _, err := c.Produce(t.Context(), 1<<20, nil); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("producing more than two stores can compare: %v", err)
+	}
+	if n := c.Ahead(1, 4); n != 4 {
+		t.Errorf("%d small batches can be warm, want 4", n)
+	}
+	if n := c.Ahead(1<<20, 4); n != 1 {
+		t.Errorf("%d huge batches can be warm, want 1", n)
+	}
+}
+
 func TestProductionAndInferenceRunSideBySide(t *testing.T) {
 	w := newWorld(t, smallModel())
 	c := w.mustConnect()

@@ -26,6 +26,9 @@ type Production struct {
 // group included. A run that is cut short loses the group it was at and nothing
 // else; calling Produce again goes on from there.
 func (c *Client) Produce(ctx context.Context, target int, progress func(ready float64)) (p Production, err error) {
+	if most := maxHalves - offline.GroupSize(c.plan); target > most {
+		return p, fmt.Errorf("producing: %d bundles are more than two stores can compare when they meet; at most %d can be ready", target, most)
+	}
 	if p.Ready, err = c.Ready(); err != nil || p.Ready >= target {
 		return p, err
 	}
@@ -50,6 +53,9 @@ func (c *Client) Produce(ctx context.Context, target int, progress func(ready fl
 		}
 		p.Bundles += n
 		// Inferences may have spent some meanwhile.
+		if most := maxHalves - offline.GroupSize(c.plan); target > most {
+			return p, fmt.Errorf("producing: %d bundles are more than two stores can compare when they meet; at most %d can be ready", target, most)
+		}
 		if p.Ready, err = c.Ready(); err != nil {
 			return p, fmt.Errorf("producing: %w", err)
 		}

@@ -35,8 +35,10 @@ const (
 	// warmEach what those of one client do.
 	warmMemory = 4 << 30
 	warmEach   = 1 << 30
-	// warmTime bounds how long a batch waits for its input.
-	warmTime = 15 * time.Minute
+	// claimTime bounds how long memory is set aside for a claim that does not
+	// come, warmTime how long a batch waits for its input.
+	claimTime = 20 * time.Second
+	warmTime  = 15 * time.Minute
 	// productions and meetings bound how many run at a time. A production of a
 	// large model takes some 500 MB.
 	productions = 8
@@ -239,8 +241,8 @@ func (v *visit) infer(ctx context.Context, n int) error {
 	if err := v.welcome(ctx); err != nil {
 		return err
 	}
-	var ask api.Claim
-	if err := api.Receive(ctx, v.stream, api.Kind_CLAIM, n*idSize+overhead, &ask); err != nil {
+	ask, err := v.awaitClaim(ctx, n)
+	if err != nil {
 		return err
 	}
 	ids, err := decodeIDs(ask.Ids)
@@ -289,6 +291,16 @@ func (v *visit) infer(ctx context.Context, n int) error {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 	}
+}
+
+// awaitClaim waits for the client's claim of n bundles. An honest client has only
+// to write its own: memory is not held for long for one that does nothing.
+func (v *visit) awaitClaim(ctx context.Context, n int) (*api.Claim, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, claimTime,
+		fmt.Errorf("no claim came within %v; nothing was claimed here", claimTime))
+	defer cancel()
+	ask := &api.Claim{}
+	return ask, api.Receive(ctx, v.stream, api.Kind_CLAIM, n*idSize+overhead, ask)
 }
 
 // awaitInput waits for the first message of a warm batch, which comes when the

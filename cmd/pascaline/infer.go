@@ -160,7 +160,7 @@ func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64
 	}
 	refill := startRefill(ctx, c.Client, keep, offline.GroupSize(c.plan))
 	defer refill.stop()
-	for chunk := range slices.Chunk(inputs, warmAhead*f.batch) {
+	for chunk := range slices.Chunk(inputs, c.Ahead(f.batch, warmAhead)*f.batch) {
 		parts := slices.Collect(slices.Chunk(chunk, f.batch))
 		batches, err := warmAll(ctx, c.Client, refill, parts)
 		if err != nil {
