@@ -48,6 +48,13 @@ func (c *Client) Warm(ctx context.Context, n int) (*Batch, error) {
 	if n < 1 || n > maxBatch {
 		return nil, fmt.Errorf("warming a batch of %d: it must have from 1 to %d inferences", n, maxBatch)
 	}
+	ready, err := c.Ready() // before the server is bothered
+	if err == nil && ready < n {
+		err = tooFew(ready, n)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("warming a batch of %d: %w", n, err)
+	}
 	s, err := c.open(ctx, api.Purpose_PURPOSE_INFER, n)
 	if err != nil {
 		return nil, fmt.Errorf("warming a batch: %w", err)
@@ -78,6 +85,10 @@ func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error
 	return &Batch{stream: s, machine: machine, client: c, size: n}, nil
 }
 
+func tooFew(ready, n int) error {
+	return fmt.Errorf("%w: %d of the %d needed; run pascaline produce", ErrEmpty, ready, n)
+}
+
 // claim claims the n oldest bundles in the client's store. One whose value turns
 // out to be damaged is burnt by the store, and others take its place.
 func (c *Client) claim(n int) (ids []store.ID, bundles []*correlation.Bundle, err error) {
@@ -94,7 +105,7 @@ func (c *Client) claim(n int) (ids []store.ID, bundles []*correlation.Bundle, er
 			return nil, nil, err
 		}
 		if len(ids) < n {
-			return nil, nil, fmt.Errorf("%w: %d of the %d needed; run pascaline produce", ErrEmpty, len(ids), n)
+			return nil, nil, tooFew(len(ids), n)
 		}
 		ids = ids[:n]
 		bundles, err = claim(c.store, c.pair, c.spec, ids)

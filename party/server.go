@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"pascaline/api"
@@ -97,12 +98,12 @@ func (s *Server) Handle(ctx context.Context, stream *link.Stream) error {
 	default:
 		err = fmt.Errorf("a stream opened for an unknown purpose (%d); compare the versions of pascaline on both sides", hello.Purpose)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, link.ErrGaveUp) {
-		log.Info("the client left early", "purpose", hello.Purpose.String())
-		return nil
-	}
-	if err != nil {
-		log.Warn("stream failed", "purpose", hello.Purpose.String(), "reason", err)
+	purpose := strings.ToLower(strings.TrimPrefix(hello.Purpose.String(), "PURPOSE_"))
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, link.ErrGaveUp), errors.Is(err, link.ErrLost), errors.Is(err, context.Canceled):
+		log.Info("the client left early", "purpose", purpose)
+	case err != nil:
+		log.Warn("stream failed", "purpose", purpose, "reason", err)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -93,6 +94,9 @@ func (f *clientFlags) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if serverKey == id.Public() {
+		return nil, errors.New("--server-key is the public key of this party's own --key; it must be the server's: are the two swapped?")
+	}
 	network, err := parseNetwork(f.network)
 	if err != nil {
 		return nil, err
@@ -116,10 +120,10 @@ func (f *clientFlags) connect(ctx context.Context) (*connection, error) {
 		fmt.Fprintf(os.Stderr, "dropped %s that the server does not hold (any more)\n", count(met.Dropped, "bundle"))
 	}
 	if met.Ready == 0 && met.Elsewhere > 0 {
-		fmt.Fprintf(os.Stderr, "this store holds %s made with another store of the server's: they wait until the server opens that one again\n", count(met.Elsewhere, "bundle"))
+		fmt.Fprintf(os.Stderr, "this store holds %s made with another store of the server's, to be used when the server opens that one again\n", count(met.Elsewhere, "bundle"))
 	}
 	if met.Ready == 0 && met.AtServer > 0 {
-		fmt.Fprintf(os.Stderr, "the server holds %s made with another store of this party's: is --store %s the right one?\n", count(met.AtServer, "bundle"), f.store)
+		fmt.Fprintf(os.Stderr, "the server holds %s made with another store of this party's: is --store %s the right one? (If that store is gone for good, pascaline store forget drops them there.)\n", count(met.AtServer, "bundle"), f.store)
 	}
 	return &connection{Client: client, plan: plan, met: met, conn: conn, store: st}, nil
 }

@@ -20,6 +20,9 @@ import (
 // otherwise be part of the latency. Those that wait are lost with a connection.
 const warmAhead = 4
 
+// warmBundles bounds what several batches claim ahead, in bundles.
+const warmBundles = 16
+
 type inferFlags struct {
 	client      clientFlags
 	labels      string
@@ -107,7 +110,7 @@ func (f *inferFlags) run(ctx context.Context, paths []string) error {
 	}
 	defer c.Close()
 	if f.keep == 0 && c.met.Ready < len(images) {
-		return fmt.Errorf("%w: %d for %s; run pascaline produce --bundles %d with the same --key, --server-key and --store, or infer with --keep",
+		return fmt.Errorf("%w: %d for %s; run pascaline produce --bundles %d with the same --server, --server-key, --key, --plan and --store, or infer with --keep",
 			party.ErrEmpty, c.met.Ready, count(len(images), "image"), len(images))
 	}
 	outputs, runs, failed := f.infer(ctx, c, inputs)
@@ -160,7 +163,7 @@ func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64
 	}
 	refill := startRefill(ctx, c.Client, keep, offline.GroupSize(c.plan))
 	defer refill.stop()
-	for chunk := range slices.Chunk(inputs, c.Ahead(f.batch, warmAhead)*f.batch) {
+	for chunk := range slices.Chunk(inputs, f.ahead(c)*f.batch) {
 		parts := slices.Collect(slices.Chunk(chunk, f.batch))
 		batches, err := warmAll(ctx, c.Client, refill, parts)
 		if err != nil {
@@ -179,6 +182,16 @@ func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64
 		}
 	}
 	return outputs, runs, nil
+}
+
+// ahead returns how many batches to warm before the first of them runs: what is
+// claimed is lost if the run is cut short, so large batches go one by one, and so
+// do those that wait for production.
+func (f *inferFlags) ahead(c *connection) int {
+	if f.keep > 0 {
+		return 1
+	}
+	return c.Ahead(f.batch, min(warmAhead, max(1, warmBundles/f.batch)))
 }
 
 // warmAll claims bundles for every part, at the same time.

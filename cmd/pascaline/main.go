@@ -27,9 +27,19 @@ const exitInterrupted = 130
 // run is main with an exit status: 0 on success, exitInterrupted where a signal
 // ended the command, 1 on any other error.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Output that nobody reads any more ends the program as an interrupt does,
+	// not on the spot: what it started and wrote must be cleared away.
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	go func() {
+		<-unread
+		cancel()
+	}()
 	cmd, err := root().ExecuteContextC(ctx)
 	if err == nil {
 		return 0

@@ -76,7 +76,8 @@ it was made with, its twin.`,
 }
 
 func forgetCommand() *cobra.Command {
-	return &cobra.Command{
+	var yes bool
+	cmd := &cobra.Command{
 		Use:   "forget DIR TWIN",
 		Short: "Drop all bundles that were made with a peer's store which is gone",
 		Long: `Forget drops what a store holds for another party's store, named by its id or
@@ -99,7 +100,7 @@ will never meet again.`,
 				return err
 			}
 			defer st.Close()
-			dropped, err := forget(st, args[1])
+			dropped, err := forget(st, args[1], yes)
 			if err != nil {
 				return err
 			}
@@ -107,13 +108,16 @@ will never meet again.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "drop bundles even if they are ready for use")
+	return cmd
 }
 
 // minTwin is how many digits of a store's id it takes to name it.
 const minTwin = 6
 
-// forget drops the halves of all pairs whose twin's id begins with prefix.
-func forget(st *store.Store, prefix string) (dropped int, err error) {
+// forget drops the halves of all pairs whose twin's id begins with prefix, ready
+// ones only if that is meant.
+func forget(st *store.Store, prefix string, meant bool) (dropped int, err error) {
 	if len(prefix) < minTwin {
 		return 0, fmt.Errorf("%q is too short to name a store: give at least %d digits of its id, as store ls shows it", prefix, minTwin)
 	}
@@ -127,6 +131,9 @@ func forget(st *store.Store, prefix string) (dropped int, err error) {
 			continue
 		}
 		found = true
+		if e.Ready > 0 && !meant {
+			return dropped, fmt.Errorf("%s made with the store %.12s are ready for use: drop them with --yes, if that store is gone for good", count(e.Ready, "bundle"), e.Pair.Twin)
+		}
 		halves, err := st.Halves(e.Pair)
 		if err != nil {
 			return dropped, err
