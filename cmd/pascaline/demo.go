@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -41,13 +42,24 @@ homomorphic encryption, classifies the images privately, and holds every result
 against the evaluation in the clear. It exits with an error if any disagree.`,
 		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png",
 		Args:    noArguments("your own pictures go with --image, one each"),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := untilUnread(cmd.Context())
+			defer stop()
+			return f.run(ctx)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.images, "image", nil, "your own picture (PNG or JPEG) instead of the samples; repeat for more")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
 	addNetworkFlag(cmd, &f.network)
 	return cmd
+}
+
+// untilUnread returns a context that ends when nobody reads the output any more,
+// so that what the demo started and wrote is cleared away. It is for programs
+// without connections: a broken one raises the same signal.
+func untilUnread(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGPIPE)
 }
 
 // demo is a running demonstration.

@@ -30,16 +30,6 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	// Output that nobody reads any more ends the program as an interrupt does,
-	// not on the spot: what it started and wrote must be cleared away.
-	unread := make(chan os.Signal, 1)
-	signal.Notify(unread, syscall.SIGPIPE)
-	go func() {
-		<-unread
-		cancel()
-	}()
 	cmd, err := root().ExecuteContextC(ctx)
 	if err == nil {
 		return 0
