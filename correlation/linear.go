@@ -63,7 +63,7 @@ func orExpanded(v []uint64, seed ring.Seed, domain string, n int) []uint64 {
 
 // LinearTolerance is how far, in units of the last place, an element of a
 // linear correlation may lie from W·r: homomorphic evaluation rounds once
-// (docs/protocol.md says why one unit of 2^−(fa+fw) is harmless).
+// (docs/protocol.md, section 6, says what one unit of 2^−(fa+fw) does and shows).
 const LinearTolerance = 1
 
 // VerifyLinearHalves checks that two halves form a linear correlation with

@@ -35,8 +35,8 @@ import (
 // comes last, at its own modulus: here this differs from the design, section 6.
 // What remains is that y is off from W·r − s by −1, 0 or 1, and that this error
 // depends on the noise with a probability of about noise over unit: 2^−25 and
-// less for the layers of a ResNet. All layers but the last hide it under the
-// opening's mask.
+// less for the layers of a ResNet. What an output can show of that, and the
+// dither against it, is the last remark of docs/protocol.md, section 6.
 //
 // Decryption is y = c0' + round(c1'·sk/2^8) mod 2^64. It is off by, in units:
 //   - noise of the queries. Each coefficient is off by at most 1/2 from encoding,

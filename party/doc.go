@@ -11,9 +11,11 @@
 //
 //  1. Production writes both halves as pending, synced; they become ready only
 //     once each party has said that it has written its own.
-//  2. At every meeting the stores' lists are compared. A half whose twin is
-//     missing is dropped; a pending half whose twin is there is ready.
-//  3. A batch claims its bundles in the client's store, then in the server's,
+//  2. At every meeting the two stores compare what they made with each other. A
+//     half whose twin is missing is dropped; a pending half whose twin is there
+//     is ready. What was made with another store is left alone.
+//  3. The server sets memory aside for a batch, or refuses it; nothing is claimed
+//     before that. Then the batch claims its bundles in the client's store, then in the server's,
 //     each by a synced write, before the first byte that depends on them. A
 //     claim cannot be taken back: if anything fails after it, the bundles are
 //     lost.

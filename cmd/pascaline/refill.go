@@ -20,7 +20,7 @@ type refill struct {
 	err  error
 }
 
-// errNoRefill is what wait returns where nothing is being produced.
+// errNoRefill is what next returns where nothing is being produced.
 var errNoRefill = errors.New("nothing is being produced")
 
 // startRefill keeps n bundles ready, which must be enough for a batch, until

@@ -36,10 +36,7 @@ it was made with, its twin.`,
 		Example: "  pascaline store ls client-store",
 		Args:    oneArgument("the directory of a store"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkStore(args[0]); err != nil {
-				return err
-			}
-			st, err := store.Open(args[0])
+			st, err := openExisting(args[0])
 			if err != nil {
 				return err
 			}
@@ -92,10 +89,7 @@ will never meet again.`,
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkStore(args[0]); err != nil {
-				return err
-			}
-			st, err := store.Open(args[0])
+			st, err := openExisting(args[0])
 			if err != nil {
 				return err
 			}
@@ -110,6 +104,14 @@ will never meet again.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "drop bundles even if they are ready for use")
 	return cmd
+}
+
+// openExisting opens a store, and makes none where there is none.
+func openExisting(dir string) (*store.Store, error) {
+	if err := checkStore(dir); err != nil {
+		return nil, err
+	}
+	return store.Open(dir)
 }
 
 // minTwin is how many digits of a store's id it takes to name it.
