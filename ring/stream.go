@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math/bits"
 )
 
 // SeedSize is the length of a [Seed] in bytes.
@@ -56,8 +57,10 @@ func (s Seed) Format(f fmt.State, _ rune) { io.WriteString(f, "seed(redacted)") 
 // A Stream is the AES-128-CTR keystream of a seed in one domain. It is not safe
 // for concurrent use.
 type Stream struct {
-	ctr cipher.Stream
-	buf [4096]byte
+	block cipher.Block
+	start [aes.BlockSize]byte // the first counter block
+	ctr   cipher.Stream
+	buf   [4096]byte
 }
 
 // NewStream opens the stream of seed in the given domain: the AES key and the
@@ -70,7 +73,21 @@ func NewStream(seed Seed, domain string, index ...uint64) *Stream {
 		// Unreachable: sixteen bytes are always an AES-128 key.
 		panic("ring: opening a stream: " + err.Error())
 	}
-	return &Stream{ctr: cipher.NewCTR(block, k[16:])}
+	s := &Stream{block: block, start: [aes.BlockSize]byte(k[16:])}
+	s.ctr = cipher.NewCTR(block, s.start[:])
+	return s
+}
+
+// Seek goes to word n of the keystream, counted from its beginning, eight bytes
+// each: what Fill gives next are elements n, n+1, …
+func (s *Stream) Seek(n uint64) {
+	const words = aes.BlockSize / 8
+	counter := s.start
+	low, carry := bits.Add64(binary.BigEndian.Uint64(counter[8:]), n/words, 0)
+	binary.BigEndian.PutUint64(counter[8:], low)
+	binary.BigEndian.PutUint64(counter[:], binary.BigEndian.Uint64(counter[:])+carry)
+	s.ctr = cipher.NewCTR(s.block, counter[:])
+	s.Read(s.buf[:n%words*8])
 }
 
 // Read fills p with keystream; it never fails.

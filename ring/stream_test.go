@@ -173,3 +173,35 @@ func BenchmarkFill(b *testing.B) {
 		s.Fill(v)
 	}
 }
+
+// Whoever spends a correlation by ranges starts in the middle of its streams.
+func TestSeekGoesToAnyWord(t *testing.T) {
+	whole := make([]uint64, 3000)
+	NewStream(knownSeed(), "seek").Fill(whole)
+	s := NewStream(knownSeed(), "seek")
+	for _, n := range []int{0, 1, 2, 511, 512, 513, 2997, 5} {
+		part := make([]uint64, 3)
+		s.Seek(uint64(n))
+		s.Fill(part)
+		if !slices.Equal(part, whole[n:n+3]) {
+			t.Errorf("after Seek(%d) the stream goes on elsewhere", n)
+		}
+	}
+}
+
+// The counter is 128 bits wide, and its carry is the standard library's.
+func TestSeekCarries(t *testing.T) {
+	const n = 9
+	s, want := NewStream(knownSeed(), "carry"), make([]uint64, n+2)
+	copy(s.start[8:], []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe})
+	s.Seek(0)
+	s.Fill(want)
+	for i := range want {
+		got := make([]uint64, 1)
+		s.Seek(uint64(i))
+		s.Fill(got)
+		if got[0] != want[i] {
+			t.Errorf("word %d differs after the carry", i)
+		}
+	}
+}
