@@ -35,11 +35,8 @@ const (
 	Kind_PRODUCE_REPLY    Kind = 11 // server: ProduceReply
 	Kind_GROUP            Kind = 21 // client: Group, the next group of bundles
 	Kind_GROUP_REPLY      Kind = 22 // server: GroupReply
-	Kind_POWERS_QUERY     Kind = 12 // client: encrypted powers of its masks (offline.PowersEncryptor)
-	Kind_POWERS_REPLY     Kind = 13 // server: encrypted, masked cross terms (offline.PowersEvaluator)
-	Kind_LINEAR_QUERY     Kind = 14 // client: its encrypted masks of one layer (offline.LinearEncryptor)
-	Kind_LINEAR_REPLY     Kind = 15 // server: the encrypted, masked product (offline.LinearEvaluator)
-	Kind_OPENING          Kind = 16 // client: z_C of every activation of a group of bundles
+	Kind_TWIN             Kind = 12 // both: what the backends of a production run say to each other
+	Kind_OPENING          Kind = 16 // client: z_C of every activation of a bundle
 	Kind_COMMIT           Kind = 17 // client: Commit, its halves are written
 	Kind_COMMIT_REPLY     Kind = 18 // server: CommitReply, so are the server's
 	Kind_PRODUCE_STATS    Kind = 20 // server: Stats, the answer to an empty Group
@@ -48,6 +45,17 @@ const (
 	Kind_MASKED           Kind = 33 // client: p_C − r of the input or of the activations of one round
 	Kind_MASKED_SUM       Kind = 34 // server: z_S of the activations of one round
 	Kind_OUTPUT           Kind = 35 // server: y_S of the output
+	Kind_POOL_CLAIM       Kind = 40 // client: PoolClaim, the ranges that this stream spends
+	Kind_POOL_CLAIM_REPLY Kind = 41 // server: PoolClaimReply, claimed or not
+	Kind_ROUND            Kind = 42 // both: the masked values of one round of a session
+	Kind_SAMPLE           Kind = 43 // both: the halves of a range, opened to be verified
+	Kind_EXPORT           Kind = 44 // client: Export, write this range to files
+	Kind_EXPORT_REPLY     Kind = 45 // server: ExportReply, written
+	Kind_SHARES           Kind = 46 // owner or client to a server: shares of a model or of an input
+	Kind_SHARES_REPLY     Kind = 47 // server: taken, or shares of the output
+	Kind_DEAL             Kind = 50 // party to dealer: Deal, the batch it wants
+	Kind_DEAL_REPLY       Kind = 51 // dealer: DealReply, its seed
+	Kind_DEAL_CORRECTION  Kind = 52 // dealer to party 0: shares that no seed expands to
 )
 
 // Enum value maps for Kind.
@@ -62,10 +70,7 @@ var (
 		11: "PRODUCE_REPLY",
 		21: "GROUP",
 		22: "GROUP_REPLY",
-		12: "POWERS_QUERY",
-		13: "POWERS_REPLY",
-		14: "LINEAR_QUERY",
-		15: "LINEAR_REPLY",
+		12: "TWIN",
 		16: "OPENING",
 		17: "COMMIT",
 		18: "COMMIT_REPLY",
@@ -75,6 +80,17 @@ var (
 		33: "MASKED",
 		34: "MASKED_SUM",
 		35: "OUTPUT",
+		40: "POOL_CLAIM",
+		41: "POOL_CLAIM_REPLY",
+		42: "ROUND",
+		43: "SAMPLE",
+		44: "EXPORT",
+		45: "EXPORT_REPLY",
+		46: "SHARES",
+		47: "SHARES_REPLY",
+		50: "DEAL",
+		51: "DEAL_REPLY",
+		52: "DEAL_CORRECTION",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -86,10 +102,7 @@ var (
 		"PRODUCE_REPLY":    11,
 		"GROUP":            21,
 		"GROUP_REPLY":      22,
-		"POWERS_QUERY":     12,
-		"POWERS_REPLY":     13,
-		"LINEAR_QUERY":     14,
-		"LINEAR_REPLY":     15,
+		"TWIN":             12,
 		"OPENING":          16,
 		"COMMIT":           17,
 		"COMMIT_REPLY":     18,
@@ -99,6 +112,17 @@ var (
 		"MASKED":           33,
 		"MASKED_SUM":       34,
 		"OUTPUT":           35,
+		"POOL_CLAIM":       40,
+		"POOL_CLAIM_REPLY": 41,
+		"ROUND":            42,
+		"SAMPLE":           43,
+		"EXPORT":           44,
+		"EXPORT_REPLY":     45,
+		"SHARES":           46,
+		"SHARES_REPLY":     47,
+		"DEAL":             50,
+		"DEAL_REPLY":       51,
+		"DEAL_CORRECTION":  52,
 	}
 )
 
@@ -204,7 +228,7 @@ const file_link_proto_rawDesc = "" +
 	"\x05Frame\x12#\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x0f.pascaline.KindR\x04kind\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk*\xda\x02\n" +
+	"\x05chunk\x18\x03 \x01(\fR\x05chunk*\xc4\x03\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05HELLO\x10\x01\x12\v\n" +
@@ -215,11 +239,8 @@ const file_link_proto_rawDesc = "" +
 	"\x12\x11\n" +
 	"\rPRODUCE_REPLY\x10\v\x12\t\n" +
 	"\x05GROUP\x10\x15\x12\x0f\n" +
-	"\vGROUP_REPLY\x10\x16\x12\x10\n" +
-	"\fPOWERS_QUERY\x10\f\x12\x10\n" +
-	"\fPOWERS_REPLY\x10\r\x12\x10\n" +
-	"\fLINEAR_QUERY\x10\x0e\x12\x10\n" +
-	"\fLINEAR_REPLY\x10\x0f\x12\v\n" +
+	"\vGROUP_REPLY\x10\x16\x12\b\n" +
+	"\x04TWIN\x10\f\x12\v\n" +
 	"\aOPENING\x10\x10\x12\n" +
 	"\n" +
 	"\x06COMMIT\x10\x11\x12\x10\n" +
@@ -232,7 +253,23 @@ const file_link_proto_rawDesc = "" +
 	"\n" +
 	"MASKED_SUM\x10\"\x12\n" +
 	"\n" +
-	"\x06OUTPUT\x10#26\n" +
+	"\x06OUTPUT\x10#\x12\x0e\n" +
+	"\n" +
+	"POOL_CLAIM\x10(\x12\x14\n" +
+	"\x10POOL_CLAIM_REPLY\x10)\x12\t\n" +
+	"\x05ROUND\x10*\x12\n" +
+	"\n" +
+	"\x06SAMPLE\x10+\x12\n" +
+	"\n" +
+	"\x06EXPORT\x10,\x12\x10\n" +
+	"\fEXPORT_REPLY\x10-\x12\n" +
+	"\n" +
+	"\x06SHARES\x10.\x12\x10\n" +
+	"\fSHARES_REPLY\x10/\x12\b\n" +
+	"\x04DEAL\x102\x12\x0e\n" +
+	"\n" +
+	"DEAL_REPLY\x103\x12\x13\n" +
+	"\x0fDEAL_CORRECTION\x10426\n" +
 	"\x04Link\x12.\n" +
 	"\x04Open\x12\x10.pascaline.Frame\x1a\x10.pascaline.Frame(\x010\x01B\x0fZ\rpascaline/apib\x06proto3"
 

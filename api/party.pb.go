@@ -29,6 +29,9 @@ const (
 	Purpose_PURPOSE_MEET        Purpose = 1 // compare stores
 	Purpose_PURPOSE_PRODUCE     Purpose = 2 // make bundles
 	Purpose_PURPOSE_INFER       Purpose = 3 // claim bundles and spend them on one batch
+	Purpose_PURPOSE_SESSION     Purpose = 4 // claim ranges of pools and compute with shared values
+	Purpose_PURPOSE_VERIFY      Purpose = 5 // claim a sample of a pool, open and check it
+	Purpose_PURPOSE_EXPORT      Purpose = 6 // claim ranges of a pool and write them to files
 )
 
 // Enum value maps for Purpose.
@@ -38,12 +41,18 @@ var (
 		1: "PURPOSE_MEET",
 		2: "PURPOSE_PRODUCE",
 		3: "PURPOSE_INFER",
+		4: "PURPOSE_SESSION",
+		5: "PURPOSE_VERIFY",
+		6: "PURPOSE_EXPORT",
 	}
 	Purpose_value = map[string]int32{
 		"PURPOSE_UNSPECIFIED": 0,
 		"PURPOSE_MEET":        1,
 		"PURPOSE_PRODUCE":     2,
 		"PURPOSE_INFER":       3,
+		"PURPOSE_SESSION":     4,
+		"PURPOSE_VERIFY":      5,
+		"PURPOSE_EXPORT":      6,
 	}
 )
 
@@ -212,6 +221,7 @@ func (x *Welcome) GetStore() []byte {
 type Meeting struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Halves        []byte                 `protobuf:"bytes,1,opt,name=halves,proto3" json:"halves,omitempty"`
+	Batches       []*Batch               `protobuf:"bytes,2,rep,name=batches,proto3" json:"batches,omitempty"` // of pools
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -253,19 +263,88 @@ func (x *Meeting) GetHalves() []byte {
 	return nil
 }
 
+func (x *Meeting) GetBatches() []*Batch {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+// Batch is what a store holds of a batch of a pool.
+type Batch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`               // 16 bytes
+	Digest        []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`       // of the public transcript that made it, 32 bytes
+	Spent         []uint32               `protobuf:"varint,3,rep,packed,name=spent,proto3" json:"spent,omitempty"` // ranges of elements that are gone: from, to, from, to, …, ascending
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Batch) Reset() {
+	*x = Batch{}
+	mi := &file_party_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Batch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Batch) ProtoMessage() {}
+
+func (x *Batch) ProtoReflect() protoreflect.Message {
+	mi := &file_party_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
+func (*Batch) Descriptor() ([]byte, []int) {
+	return file_party_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Batch) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *Batch) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *Batch) GetSpent() []uint32 {
+	if x != nil {
+		return x.Spent
+	}
+	return nil
+}
+
 // MeetingReply lists the ids, 16 bytes each, of those whose twin the server
 // holds too; every other half is dropped on both sides.
 type MeetingReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Twins         []byte                 `protobuf:"bytes,1,opt,name=twins,proto3" json:"twins,omitempty"`
 	Elsewhere     uint64                 `protobuf:"varint,2,opt,name=elsewhere,proto3" json:"elsewhere,omitempty"` // bundles the server holds for other stores of the client's
+	Batches       []*Batch               `protobuf:"bytes,3,rep,name=batches,proto3" json:"batches,omitempty"`      // those of the client's whose twin the server holds, with what it has spent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MeetingReply) Reset() {
 	*x = MeetingReply{}
-	mi := &file_party_proto_msgTypes[3]
+	mi := &file_party_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -277,7 +356,7 @@ func (x *MeetingReply) String() string {
 func (*MeetingReply) ProtoMessage() {}
 
 func (x *MeetingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[3]
+	mi := &file_party_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -290,7 +369,7 @@ func (x *MeetingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MeetingReply.ProtoReflect.Descriptor instead.
 func (*MeetingReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{3}
+	return file_party_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MeetingReply) GetTwins() []byte {
@@ -307,18 +386,26 @@ func (x *MeetingReply) GetElsewhere() uint64 {
 	return 0
 }
 
-// Produce asks for groups of bundles, until an empty one.
+func (x *MeetingReply) GetBatches() []*Batch {
+	if x != nil {
+		return x.Batches
+	}
+	return nil
+}
+
+// Produce opens a run: groups of bundles or batches of pools, until an empty
+// Group.
 type Produce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	PowersKeys    [][]byte               `protobuf:"bytes,1,rep,name=powers_keys,json=powersKeys,proto3" json:"powers_keys,omitempty"` // public keys, one for each degree of the plan's activations, ascending
-	LinearKey     []byte                 `protobuf:"bytes,2,opt,name=linear_key,json=linearKey,proto3" json:"linear_key,omitempty"`    // public key for the linear correlations
+	Backend       string                 `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"` // by which backend, as it describes itself
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"` // of the backend
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Produce) Reset() {
 	*x = Produce{}
-	mi := &file_party_proto_msgTypes[4]
+	mi := &file_party_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -330,7 +417,7 @@ func (x *Produce) String() string {
 func (*Produce) ProtoMessage() {}
 
 func (x *Produce) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[4]
+	mi := &file_party_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -343,21 +430,21 @@ func (x *Produce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Produce.ProtoReflect.Descriptor instead.
 func (*Produce) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{4}
+	return file_party_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Produce) GetPowersKeys() [][]byte {
+func (x *Produce) GetBackend() string {
 	if x != nil {
-		return x.PowersKeys
+		return x.Backend
 	}
-	return nil
+	return ""
 }
 
-func (x *Produce) GetLinearKey() []byte {
+func (x *Produce) GetVersion() string {
 	if x != nil {
-		return x.LinearKey
+		return x.Version
 	}
-	return nil
+	return ""
 }
 
 type ProduceReply struct {
@@ -368,7 +455,7 @@ type ProduceReply struct {
 
 func (x *ProduceReply) Reset() {
 	*x = ProduceReply{}
-	mi := &file_party_proto_msgTypes[5]
+	mi := &file_party_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +467,7 @@ func (x *ProduceReply) String() string {
 func (*ProduceReply) ProtoMessage() {}
 
 func (x *ProduceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[5]
+	mi := &file_party_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,22 +480,23 @@ func (x *ProduceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProduceReply.ProtoReflect.Descriptor instead.
 func (*ProduceReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{5}
+	return file_party_proto_rawDescGZIP(), []int{6}
 }
 
-// Group opens one group: bundles made together, packed into shared ciphertexts.
-// A group of no bundles ends the run.
+// Group opens one group: bundles made together, or one batch of a pool. A group
+// of neither ends the run.
 type Group struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundles       uint32                 `protobuf:"varint,1,opt,name=bundles,proto3" json:"bundles,omitempty"`
 	Nonce         []byte                 `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"` // the client's contribution to the ids, 16 bytes
+	Spec          []byte                 `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`   // of the batch (correlation.Spec)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_party_proto_msgTypes[6]
+	mi := &file_party_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +508,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[6]
+	mi := &file_party_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +521,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{6}
+	return file_party_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Group) GetBundles() uint32 {
@@ -450,6 +538,13 @@ func (x *Group) GetNonce() []byte {
 	return nil
 }
 
+func (x *Group) GetSpec() []byte {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
 type GroupReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Nonce         []byte                 `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"` // the server's contribution, 16 bytes
@@ -459,7 +554,7 @@ type GroupReply struct {
 
 func (x *GroupReply) Reset() {
 	*x = GroupReply{}
-	mi := &file_party_proto_msgTypes[7]
+	mi := &file_party_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -471,7 +566,7 @@ func (x *GroupReply) String() string {
 func (*GroupReply) ProtoMessage() {}
 
 func (x *GroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[7]
+	mi := &file_party_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -484,7 +579,7 @@ func (x *GroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupReply.ProtoReflect.Descriptor instead.
 func (*GroupReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{7}
+	return file_party_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GroupReply) GetNonce() []byte {
@@ -504,7 +599,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_party_proto_msgTypes[8]
+	mi := &file_party_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +611,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[8]
+	mi := &file_party_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +624,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{8}
+	return file_party_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Commit) GetDigest() []byte {
@@ -549,7 +644,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_party_proto_msgTypes[9]
+	mi := &file_party_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +656,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[9]
+	mi := &file_party_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +669,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{9}
+	return file_party_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CommitReply) GetDigest() []byte {
@@ -594,7 +689,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_party_proto_msgTypes[10]
+	mi := &file_party_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +701,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[10]
+	mi := &file_party_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +714,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{10}
+	return file_party_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Stats) GetCpuSeconds() float64 {
@@ -639,7 +734,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_party_proto_msgTypes[11]
+	mi := &file_party_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -651,7 +746,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[11]
+	mi := &file_party_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -664,7 +759,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{11}
+	return file_party_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Claim) GetIds() []byte {
@@ -683,7 +778,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +790,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +803,256 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{12}
+	return file_party_proto_rawDescGZIP(), []int{13}
+}
+
+// PoolClaim names ranges of batches that the client has claimed in its store.
+type PoolClaim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ranges        []*PoolRange           `protobuf:"bytes,1,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolClaim) Reset() {
+	*x = PoolClaim{}
+	mi := &file_party_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolClaim) ProtoMessage() {}
+
+func (x *PoolClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_party_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolClaim.ProtoReflect.Descriptor instead.
+func (*PoolClaim) Descriptor() ([]byte, []int) {
+	return file_party_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *PoolClaim) GetRanges() []*PoolRange {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+type PoolRange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`      // of the batch, 16 bytes
+	From          uint32                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"` // first element
+	To            uint32                 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`     // and the one after the last
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolRange) Reset() {
+	*x = PoolRange{}
+	mi := &file_party_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolRange) ProtoMessage() {}
+
+func (x *PoolRange) ProtoReflect() protoreflect.Message {
+	mi := &file_party_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolRange.ProtoReflect.Descriptor instead.
+func (*PoolRange) Descriptor() ([]byte, []int) {
+	return file_party_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PoolRange) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *PoolRange) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *PoolRange) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+// PoolClaimReply says that the server has claimed them too, or, naming batches,
+// that it has claimed none because it has spent more of these than the client
+// knew.
+type PoolClaimReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Behind        []*Batch               `protobuf:"bytes,1,rep,name=behind,proto3" json:"behind,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolClaimReply) Reset() {
+	*x = PoolClaimReply{}
+	mi := &file_party_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolClaimReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolClaimReply) ProtoMessage() {}
+
+func (x *PoolClaimReply) ProtoReflect() protoreflect.Message {
+	mi := &file_party_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolClaimReply.ProtoReflect.Descriptor instead.
+func (*PoolClaimReply) Descriptor() ([]byte, []int) {
+	return file_party_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PoolClaimReply) GetBehind() []*Batch {
+	if x != nil {
+		return x.Behind
+	}
+	return nil
+}
+
+// Export asks the server to write its half of claimed ranges to files.
+type Export struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Format        string                 `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`    // of the folder, chosen by the client
+	Count         uint32                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"` // elements
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Export) Reset() {
+	*x = Export{}
+	mi := &file_party_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Export) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Export) ProtoMessage() {}
+
+func (x *Export) ProtoReflect() protoreflect.Message {
+	mi := &file_party_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Export.ProtoReflect.Descriptor instead.
+func (*Export) Descriptor() ([]byte, []int) {
+	return file_party_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Export) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *Export) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Export) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type ExportReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportReply) Reset() {
+	*x = ExportReply{}
+	mi := &file_party_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportReply) ProtoMessage() {}
+
+func (x *ExportReply) ProtoReflect() protoreflect.Message {
+	mi := &file_party_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportReply.ProtoReflect.Descriptor instead.
+func (*ExportReply) Descriptor() ([]byte, []int) {
+	return file_party_proto_rawDescGZIP(), []int{18}
 }
 
 var File_party_proto protoreflect.FileDescriptor
@@ -724,21 +1068,26 @@ const file_party_proto_rawDesc = "" +
 	"\abundles\x18\x05 \x01(\rR\abundles\"9\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
-	"\x05store\x18\x02 \x01(\fR\x05store\"!\n" +
+	"\x05store\x18\x02 \x01(\fR\x05store\"M\n" +
 	"\aMeeting\x12\x16\n" +
-	"\x06halves\x18\x01 \x01(\fR\x06halves\"B\n" +
+	"\x06halves\x18\x01 \x01(\fR\x06halves\x12*\n" +
+	"\abatches\x18\x02 \x03(\v2\x10.pascaline.BatchR\abatches\"E\n" +
+	"\x05Batch\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x14\n" +
+	"\x05spent\x18\x03 \x03(\rR\x05spent\"n\n" +
 	"\fMeetingReply\x12\x14\n" +
 	"\x05twins\x18\x01 \x01(\fR\x05twins\x12\x1c\n" +
-	"\telsewhere\x18\x02 \x01(\x04R\telsewhere\"I\n" +
-	"\aProduce\x12\x1f\n" +
-	"\vpowers_keys\x18\x01 \x03(\fR\n" +
-	"powersKeys\x12\x1d\n" +
-	"\n" +
-	"linear_key\x18\x02 \x01(\fR\tlinearKey\"\x0e\n" +
-	"\fProduceReply\"7\n" +
+	"\telsewhere\x18\x02 \x01(\x04R\telsewhere\x12*\n" +
+	"\abatches\x18\x03 \x03(\v2\x10.pascaline.BatchR\abatches\"=\n" +
+	"\aProduce\x12\x18\n" +
+	"\abackend\x18\x01 \x01(\tR\abackend\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\"\x0e\n" +
+	"\fProduceReply\"K\n" +
 	"\x05Group\x12\x18\n" +
 	"\abundles\x18\x01 \x01(\rR\abundles\x12\x14\n" +
-	"\x05nonce\x18\x02 \x01(\fR\x05nonce\"\"\n" +
+	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x12\n" +
+	"\x04spec\x18\x03 \x01(\fR\x04spec\"\"\n" +
 	"\n" +
 	"GroupReply\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\" \n" +
@@ -752,12 +1101,28 @@ const file_party_proto_rawDesc = "" +
 	"\x05Claim\x12\x10\n" +
 	"\x03ids\x18\x01 \x01(\fR\x03ids\"\f\n" +
 	"\n" +
-	"ClaimReply*\\\n" +
+	"ClaimReply\"9\n" +
+	"\tPoolClaim\x12,\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x14.pascaline.PoolRangeR\x06ranges\"?\n" +
+	"\tPoolRange\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\rR\x02to\":\n" +
+	"\x0ePoolClaimReply\x12(\n" +
+	"\x06behind\x18\x01 \x03(\v2\x10.pascaline.BatchR\x06behind\"J\n" +
+	"\x06Export\x12\x16\n" +
+	"\x06format\x18\x01 \x01(\tR\x06format\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\"\r\n" +
+	"\vExportReply*\x99\x01\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPURPOSE_MEET\x10\x01\x12\x13\n" +
 	"\x0fPURPOSE_PRODUCE\x10\x02\x12\x11\n" +
-	"\rPURPOSE_INFER\x10\x03B\x0fZ\rpascaline/apib\x06proto3"
+	"\rPURPOSE_INFER\x10\x03\x12\x13\n" +
+	"\x0fPURPOSE_SESSION\x10\x04\x12\x12\n" +
+	"\x0ePURPOSE_VERIFY\x10\x05\x12\x12\n" +
+	"\x0ePURPOSE_EXPORT\x10\x06B\x0fZ\rpascaline/apib\x06proto3"
 
 var (
 	file_party_proto_rawDescOnce sync.Once
@@ -772,30 +1137,40 @@ func file_party_proto_rawDescGZIP() []byte {
 }
 
 var file_party_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_party_proto_goTypes = []any{
-	(Purpose)(0),         // 0: pascaline.Purpose
-	(*Hello)(nil),        // 1: pascaline.Hello
-	(*Welcome)(nil),      // 2: pascaline.Welcome
-	(*Meeting)(nil),      // 3: pascaline.Meeting
-	(*MeetingReply)(nil), // 4: pascaline.MeetingReply
-	(*Produce)(nil),      // 5: pascaline.Produce
-	(*ProduceReply)(nil), // 6: pascaline.ProduceReply
-	(*Group)(nil),        // 7: pascaline.Group
-	(*GroupReply)(nil),   // 8: pascaline.GroupReply
-	(*Commit)(nil),       // 9: pascaline.Commit
-	(*CommitReply)(nil),  // 10: pascaline.CommitReply
-	(*Stats)(nil),        // 11: pascaline.Stats
-	(*Claim)(nil),        // 12: pascaline.Claim
-	(*ClaimReply)(nil),   // 13: pascaline.ClaimReply
+	(Purpose)(0),           // 0: pascaline.Purpose
+	(*Hello)(nil),          // 1: pascaline.Hello
+	(*Welcome)(nil),        // 2: pascaline.Welcome
+	(*Meeting)(nil),        // 3: pascaline.Meeting
+	(*Batch)(nil),          // 4: pascaline.Batch
+	(*MeetingReply)(nil),   // 5: pascaline.MeetingReply
+	(*Produce)(nil),        // 6: pascaline.Produce
+	(*ProduceReply)(nil),   // 7: pascaline.ProduceReply
+	(*Group)(nil),          // 8: pascaline.Group
+	(*GroupReply)(nil),     // 9: pascaline.GroupReply
+	(*Commit)(nil),         // 10: pascaline.Commit
+	(*CommitReply)(nil),    // 11: pascaline.CommitReply
+	(*Stats)(nil),          // 12: pascaline.Stats
+	(*Claim)(nil),          // 13: pascaline.Claim
+	(*ClaimReply)(nil),     // 14: pascaline.ClaimReply
+	(*PoolClaim)(nil),      // 15: pascaline.PoolClaim
+	(*PoolRange)(nil),      // 16: pascaline.PoolRange
+	(*PoolClaimReply)(nil), // 17: pascaline.PoolClaimReply
+	(*Export)(nil),         // 18: pascaline.Export
+	(*ExportReply)(nil),    // 19: pascaline.ExportReply
 }
 var file_party_proto_depIdxs = []int32{
-	0, // 0: pascaline.Hello.purpose:type_name -> pascaline.Purpose
-	1, // [1:1] is the sub-list for method output_type
-	1, // [1:1] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	0,  // 0: pascaline.Hello.purpose:type_name -> pascaline.Purpose
+	4,  // 1: pascaline.Meeting.batches:type_name -> pascaline.Batch
+	4,  // 2: pascaline.MeetingReply.batches:type_name -> pascaline.Batch
+	16, // 3: pascaline.PoolClaim.ranges:type_name -> pascaline.PoolRange
+	4,  // 4: pascaline.PoolClaimReply.behind:type_name -> pascaline.Batch
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_party_proto_init() }
@@ -809,7 +1184,7 @@ func file_party_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_party_proto_rawDesc), len(file_party_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

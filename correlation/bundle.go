@@ -12,13 +12,13 @@ type BundleSpec struct {
 	Plan        [32]byte // hash of the plan
 	Input       int      // elements of the input, each under a mask of the client's
 	Activations []ActivationSpec
-	Linear      []LinearSpec
-	Output      int // elements of the output
+	Linear      []Spec // by linear layer, of one inference
+	Output      int    // elements of the output
 }
 
 // ActivationSpec is one activation layer of a bundle.
 type ActivationSpec struct {
-	Powers PowersSpec
+	Powers Spec
 	// LowBits is fw: the opened mask is R = ρ·2^LowBits + λ, λ below
 	// 2^LowBits at each party, so that the bits that truncation drops are
 	// hidden too (design section 4).
@@ -30,11 +30,13 @@ type ActivationSpec struct {
 type Bundle struct {
 	Spec  *BundleSpec
 	Party int // 0 server, 1 client
-	// Seed expands to everything uniform in this half, by the methods below.
+	// Seed expands to what this party draws by itself, by the methods below.
 	Seed ring.Seed
-	// Shares[l], where not nil, holds this party's shares of the powers of
-	// activation layer l explicitly; else they are expanded from the seed.
-	Shares [][]ring.Vec128
+	// Powers are the halves of the powers, by activation layer.
+	Powers []*Half
+	// Linear are the server's halves of the linear correlations, by linear layer
+	// (server only: the client's are used up in making the bundle).
+	Linear []*Half
 	// Opening[l] is z_C = y_C + R_C of activation layer l, mod 2^64: what the
 	// client would send in step 1 of the online protocol, sent ahead. Both
 	// parties hold it.
@@ -43,19 +45,10 @@ type Bundle struct {
 	Output []uint64
 }
 
-// Powers returns the half of the powers correlation of activation layer l.
-func (b *Bundle) Powers(l int) PowersHalf {
-	h := PowersHalf{Spec: b.Spec.Activations[l].Powers, Seed: b.Seed.Derive("bundle/powers", uint64(l))}
-	if b.Shares != nil {
-		h.Shares = b.Shares[l]
-	}
-	return h
-}
-
 // OpeningMask returns this party's part of R = ρ·2^fw + λ for activation layer
-// l, given its part of ρ: integers below 2^(MaskBits+LowBits).
-func (b *Bundle) OpeningMask(l int, rho []uint64) []uint64 {
-	low := b.Spec.Activations[l].LowBits
+// l: integers below 2^(MaskBits+LowBits).
+func (b *Bundle) OpeningMask(l int) []uint64 {
+	low, rho := b.Spec.Activations[l].LowBits, b.Powers[l].Rho()
 	r := make([]uint64, len(rho))
 	ring.NewStream(b.Seed, "bundle/lambda", uint64(l)).FillBits(r, low)
 	for i := range r {
@@ -79,13 +72,6 @@ func (b *Bundle) ActivationMask(l int) []uint64 {
 	return r
 }
 
-// LinearMask returns the server's half s of linear layer l, uniform mod 2^64.
-func (b *Bundle) LinearMask(l int) []uint64 {
-	s := make([]uint64, b.Spec.Linear[l].Shape.OutLen())
-	ring.NewStream(b.Seed, "bundle/linear", uint64(l)).Fill(s)
-	return s
-}
-
 // Dither returns what the server adds to the output, uniform from −2^(bits−1) to
 // 2^(bits−1) (exclusive), in two's complement; zero for bits = 0.
 func (b *Bundle) Dither(bits uint) []uint64 {
@@ -102,11 +88,11 @@ func (b *Bundle) Dither(bits uint) []uint64 {
 
 // Validate reports the first thing that makes s impossible.
 func (s *BundleSpec) Validate() error {
-	if s.Input < 1 || s.Input > maxElements || s.Output < 1 || s.Output > maxElements {
-		return fmt.Errorf("bundle of %d inputs and %d outputs; there must be from 1 to %d", s.Input, s.Output, maxElements)
+	if s.Input < 1 || s.Input > MaxElements || s.Output < 1 || s.Output > MaxElements {
+		return fmt.Errorf("bundle of %d inputs and %d outputs; there must be from 1 to %d", s.Input, s.Output, MaxElements)
 	}
 	for l, a := range s.Activations {
-		if err := a.Powers.Validate(); err != nil {
+		if err := isOf(Powers, a.Powers); err != nil {
 			return fmt.Errorf("activation layer %d: %w", l, err)
 		}
 		if a.LowBits > 62-a.Powers.MaskBits {
@@ -114,9 +100,20 @@ func (s *BundleSpec) Validate() error {
 		}
 	}
 	for l, c := range s.Linear {
-		if err := c.Validate(); err != nil {
+		if err := isOf(Linear, c); err != nil {
 			return fmt.Errorf("linear layer %d: %w", l, err)
+		}
+		if c.N != 1 || c.Layer != l {
+			return fmt.Errorf("linear layer %d: specification of %d inferences with layer %d", l, c.N, c.Layer)
 		}
 	}
 	return nil
+}
+
+// isOf checks that a specification is valid and of a kind.
+func isOf(k Kind, s Spec) error {
+	if s.Kind != k {
+		return fmt.Errorf("%v in the place of %v", s.Kind, k)
+	}
+	return s.Validate()
 }

@@ -2,43 +2,42 @@ package correlation
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"pascaline/ring"
 )
 
 // MarshalBinary encodes b:
 //
-//	+------------+----------------+-----------+-------------------------------+
-//	| header (8) | plan hash (32) | seed (32) | explicit (1 for each          |
-//	| kind 'B'   |                |           | activation layer): 0 or 1     |
-//	+------------+----------------+-----------+-------------------------------+
-//	| for each activation layer with explicit = 1: the shares of ρ² to ρ^d,   |
-//	| 16·N each                                                               |
-//	+-------------------------------------------------------------------------+
-//	| for each activation layer: the opening z_C, 8·N                         |
-//	+-------------------------------------------------------------------------+
-//	| client only: its share of the output, 8 for each element                |
-//	+-------------------------------------------------------------------------+
+//	+------------+----------------+-----------+
+//	| header (8) | plan hash (32) | seed (32) |
+//	| kind 'B'   |                |           |
+//	+------------+----------------+-----------+-----------------------------+
+//	| for each activation layer, and at the server for each linear layer:   |
+//	| the length (8) of the encoding of its half, and that encoding         |
+//	+-----------------------------------------------------------------------+
+//	| for each activation layer: the opening z_C, 8·N                       |
+//	+-----------------------------------------------------------------------+
+//	| client only: its share of the output, 8 for each element              |
+//	+-----------------------------------------------------------------------+
 //
 // No flags are defined. The encoding is as secret as the bundle.
 func (b *Bundle) MarshalBinary() ([]byte, error) {
 	if err := b.Validate(); err != nil {
 		return nil, fmt.Errorf("encoding: %w", err)
 	}
-	explicit := make([]byte, len(b.Spec.Activations))
-	for l := range b.Shares {
-		if b.Shares[l] != nil {
-			explicit[l] = 1
-		}
-	}
-	data := make([]byte, 0, headerSize+b.Spec.sectionsSize(b.Party, explicit))
-	data = appendHeader(data, kindBundle, b.Party, 0)
+	data := appendHeader(nil, kindBundle, b.Party, 0)
 	data = append(data, b.Spec.Plan[:]...)
 	data = append(data, b.Seed[:]...)
-	data = append(data, explicit...)
-	for _, shares := range b.Shares {
-		data = appendShares(data, shares)
+	for _, h := range slices.Concat(b.Powers, b.Linear) {
+		half, err := h.MarshalBinary()
+		if err != nil {
+			return nil, fmt.Errorf("encoding a bundle: %w", err)
+		}
+		data = binary.LittleEndian.AppendUint64(data, uint64(len(half)))
+		data = append(data, half...)
 	}
 	for _, z := range b.Opening {
 		data = appendWords(data, z)
@@ -47,8 +46,8 @@ func (b *Bundle) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBundle decodes a bundle of the given specification. Whatever data
-// holds, it takes no more memory than data itself; an error wraps [ErrHalf]
-// unless the specification is at fault.
+// holds, it takes no more memory than a few times data itself; an error wraps
+// [ErrHalf] unless the specification is at fault.
 func UnmarshalBundle(spec *BundleSpec, data []byte) (*Bundle, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, fmt.Errorf("decoding a bundle: %w", err)
@@ -57,37 +56,35 @@ func UnmarshalBundle(spec *BundleSpec, data []byte) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decoding a bundle: %w", err)
 	}
-	layers := len(spec.Activations)
-	if fixed := len(spec.Plan) + ring.SeedSize + layers; len(rest) < fixed {
+	if fixed := len(spec.Plan) + ring.SeedSize; len(rest) < fixed {
 		return nil, fmt.Errorf("decoding a bundle: %w", unusable("%d bytes follow its header; there are at least %d", len(rest), fixed))
 	}
-	explicit := rest[len(spec.Plan)+ring.SeedSize:][:layers]
-	if plan := rest[:len(spec.Plan)]; !bytes.Equal(plan, spec.Plan[:]) {
+	s := sections{rest}
+	if plan := s.bytes(len(spec.Plan)); !bytes.Equal(plan, spec.Plan[:]) {
 		return nil, fmt.Errorf("decoding a bundle: %w", unusable("it was made for plan %x, not for plan %x; make new bundles for this model", plan, spec.Plan))
 	}
-	for l, e := range explicit {
-		if e > 1 {
-			return nil, fmt.Errorf("decoding a bundle: %w", unusable("activation layer %d is marked %d; the marks are 0 and 1", l, e))
-		}
-	}
-	if err := sameSize(len(rest), spec.sectionsSize(party, explicit)); err != nil {
-		return nil, fmt.Errorf("decoding a bundle: %w", err)
-	}
-
-	s := sections{rest[len(spec.Plan):]}
 	b := &Bundle{Spec: spec, Party: party, Seed: s.seed()}
-	s.bytes(layers)
-	if bytes.IndexByte(explicit, 1) >= 0 {
-		b.Shares = make([][]ring.Vec128, layers)
+	for l, a := range spec.Activations {
+		h, err := s.half(a.Powers, party)
+		if err != nil {
+			return nil, fmt.Errorf("decoding a bundle: activation layer %d: %w", l, err)
+		}
+		b.Powers = append(b.Powers, h)
 	}
-	for l, e := range explicit {
-		if e == 1 {
-			b.Shares[l] = s.shares(spec.Activations[l].Powers)
+	if party == 0 {
+		for l, c := range spec.Linear {
+			h, err := s.half(c, party)
+			if err != nil {
+				return nil, fmt.Errorf("decoding a bundle: linear layer %d: %w", l, err)
+			}
+			b.Linear = append(b.Linear, h)
 		}
 	}
-	b.Opening = make([][]uint64, layers)
-	for l := range b.Opening {
-		b.Opening[l] = s.words(spec.Activations[l].Powers.N)
+	if want := spec.vectors(party); len(s.data) != 8*want {
+		return nil, fmt.Errorf("decoding a bundle: %w", unusable("%d bytes of openings and output, not %d", len(s.data), 8*want))
+	}
+	for _, a := range spec.Activations {
+		b.Opening = append(b.Opening, s.words(a.Powers.N))
 	}
 	if party == 1 {
 		b.Output = s.words(spec.Output)
@@ -95,19 +92,28 @@ func UnmarshalBundle(spec *BundleSpec, data []byte) (*Bundle, error) {
 	return b, nil
 }
 
-// sectionsSize is the size of everything after the header.
-func (s *BundleSpec) sectionsSize(party int, explicit []byte) uint64 {
-	size := uint64(len(s.Plan) + ring.SeedSize + len(explicit))
-	for l, a := range s.Activations {
-		size += 8 * uint64(a.Powers.N)
-		if explicit[l] == 1 {
-			size += a.Powers.sharesSize()
-		}
+// half reads the length and the encoding of one half.
+func (s *sections) half(spec Spec, party int) (*Half, error) {
+	if len(s.data) < 8 {
+		return nil, unusable("it ends where a half should begin")
+	}
+	n := s.word()
+	if n > uint64(len(s.data)) {
+		return nil, unusable("a half of %d bytes where %d are left", n, len(s.data))
+	}
+	return UnmarshalHalf(spec, party, s.bytes(int(n)))
+}
+
+// vectors is how many words follow the halves.
+func (s *BundleSpec) vectors(party int) int {
+	n := 0
+	for _, a := range s.Activations {
+		n += a.Powers.N
 	}
 	if party == 1 {
-		size += 8 * uint64(s.Output)
+		n += s.Output
 	}
-	return size
+	return n
 }
 
 // Validate reports the first part of b that does not fit its specification.
@@ -122,18 +128,23 @@ func (b *Bundle) Validate() error {
 		return fmt.Errorf("bundle of party %d; there are 0 and 1", b.Party)
 	}
 	layers := len(b.Spec.Activations)
-	if len(b.Opening) != layers {
-		return fmt.Errorf("bundle holds openings of %d activation layers, not of %d", len(b.Opening), layers)
-	}
-	if b.Shares != nil && len(b.Shares) != layers {
-		return fmt.Errorf("bundle holds shares of %d activation layers, not of %d", len(b.Shares), layers)
+	if len(b.Opening) != layers || len(b.Powers) != layers {
+		return fmt.Errorf("bundle holds openings and powers of %d and %d activation layers, not of %d", len(b.Opening), len(b.Powers), layers)
 	}
 	for l, a := range b.Spec.Activations {
 		if len(b.Opening[l]) != a.Powers.N {
 			return fmt.Errorf("bundle: activation layer %d: %d openings, not %d", l, len(b.Opening[l]), a.Powers.N)
 		}
-		if err := b.Powers(l).Validate(); err != nil {
+		if err := b.fits(b.Powers[l], a.Powers); err != nil {
 			return fmt.Errorf("bundle: activation layer %d: %w", l, err)
+		}
+	}
+	if linear := len(b.Spec.Linear) * (1 - b.Party); len(b.Linear) != linear {
+		return fmt.Errorf("bundle of party %d holds halves of %d linear layers, not of %d", b.Party, len(b.Linear), linear)
+	}
+	for l, h := range b.Linear {
+		if err := b.fits(h, b.Spec.Linear[l]); err != nil {
+			return fmt.Errorf("bundle: linear layer %d: %w", l, err)
 		}
 	}
 	want := 0
@@ -144,6 +155,14 @@ func (b *Bundle) Validate() error {
 		return fmt.Errorf("bundle of party %d holds %d elements of the output, not %d", b.Party, len(b.Output), want)
 	}
 	return nil
+}
+
+// fits checks that h is a half of this bundle's party and of a specification.
+func (b *Bundle) fits(h *Half, spec Spec) error {
+	if h == nil || h.Spec != spec || h.Party != b.Party {
+		return fmt.Errorf("the half is of another correlation or party than the bundle says")
+	}
+	return h.Validate()
 }
 
 // Format prints which bundle b is and keeps what it holds out of logs, errors

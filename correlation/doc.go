@@ -1,8 +1,9 @@
 // Package correlation defines the correlated randomness that the offline phase
-// makes and the online phase spends: for each kind its specification, the two
-// halves, their encoding, and Verify, which tells whether two halves belong
-// together (for tests and audits: whoever holds both halves can read what they
-// protect).
+// makes and the online phase spends: for each [Kind] its specification ([Spec]),
+// the two halves ([Half]), their encoding, and [Verify], which tells whether two
+// halves belong together (for tests and audits: whoever holds both halves can
+// read what they protect). [Backend] is what makes correlations, and [Bundle] all
+// that one inference of one model needs.
 //
 // Party 0 is the server, party 1 the client. A half that is uniformly random is
 // a seed, not bytes; which of the two that is depends on the backend, so either

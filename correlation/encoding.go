@@ -21,11 +21,10 @@ import (
 // anything is decoded: there is one encoding of a half and nothing after it.
 const (
 	headerSize = 8
-	version    = 1
+	version    = 2
 
 	kindBundle = 'B'
-	kindPowers = 'P'
-	kindLinear = 'L'
+	kindHalf   = 'H'
 )
 
 // ErrHalf is wrapped by every decoding error of this package: the bytes are not
@@ -71,21 +70,11 @@ func sameSize(got int, want uint64) error {
 	return nil
 }
 
-// sharesSize is the size of explicit shares of the powers of s.
-func (s PowersSpec) sharesSize() uint64 { return uint64(s.Degree-1) * 16 * uint64(s.N) }
-
 func appendWords(b []byte, v []uint64) []byte {
 	n := len(b)
 	b = slices.Grow(b, 8*len(v))[:n+8*len(v)]
 	for i, out := 0, b[n:]; i < len(v) && len(out) >= 8; i, out = i+1, out[8:] {
 		binary.LittleEndian.PutUint64(out, v[i])
-	}
-	return b
-}
-
-func appendShares(b []byte, shares []ring.Vec128) []byte {
-	for _, v := range shares {
-		b = appendWords(appendWords(b, v.Lo), v.Hi)
 	}
 	return b
 }
@@ -111,14 +100,6 @@ func (s *sections) fill(v []uint64) {
 	}
 }
 
-func (s *sections) shares(spec PowersSpec) []ring.Vec128 {
-	shares := make([]ring.Vec128, spec.Degree-1)
-	for i := range shares {
-		shares[i] = ring.MakeVec128(spec.N)
-		s.fill(shares[i].Lo)
-		s.fill(shares[i].Hi)
-	}
-	return shares
-}
+func (s *sections) word() uint64 { return binary.LittleEndian.Uint64(s.bytes(8)) }
 
 func (s *sections) seed() ring.Seed { return ring.Seed(s.bytes(ring.SeedSize)) }

@@ -94,10 +94,10 @@ func (p *Plan) Bundle() *correlation.BundleSpec {
 	for _, n := range p.Nodes {
 		switch n.Op {
 		case OpLinear:
-			s.Linear = append(s.Linear, correlation.LinearSpec{Shape: n.Linear})
+			s.Linear = append(s.Linear, correlation.Spec{Kind: correlation.Linear, N: 1, Shape: n.Linear, Layer: len(s.Linear)})
 		case OpPolynomial:
 			s.Activations = append(s.Activations, correlation.ActivationSpec{
-				Powers:  correlation.PowersSpec{N: n.Shape.Len(), Degree: n.Act.Degree(), MaskBits: n.Act.MaskBits},
+				Powers:  correlation.Spec{Kind: correlation.Powers, N: n.Shape.Len(), Degree: n.Act.Degree(), MaskBits: n.Act.MaskBits},
 				LowBits: n.Act.Fw,
 			})
 		}

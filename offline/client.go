@@ -3,214 +3,162 @@ package offline
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
 
 	"pascaline/api"
 	"pascaline/correlation"
 	"pascaline/model"
-	"pascaline/ring"
 )
-
-const nonceSize = 16
 
 // Client is party 1's side of a production run. It is not safe for concurrent
 // use.
 type Client struct {
-	conn    api.Conn
-	plan    *model.Plan
-	spec    *correlation.BundleSpec
-	classes []class
-	powers  []*PowersEncryptor // by class
-	linear  *LinearEncryptor
+	side
+	backend Backend
 	failed  error
 
 	// Progress, where not nil, is told while a group is made how much of it is
 	// there, from 0 to 1.
 	Progress func(fraction float64)
+	// stage and stages say which of the backend's answers of a group is due.
+	stage, stages int
 }
 
 // errBroken is wrapped by what a run returns after it has failed once.
 var errBroken = errors.New("this production run has failed and cannot go on; start another")
 
-// NewClient opens a run with fresh keys.
-func NewClient(ctx context.Context, conn api.Conn, plan *model.Plan) (*Client, error) {
-	c := &Client{conn: conn, plan: plan, spec: plan.Bundle()}
-	c.classes = classes(c.spec)
-	hello := &api.Produce{}
-	for _, cl := range c.classes {
-		e, err := NewPowersEncryptor(cl.degree, cl.maskBits)
-		if err != nil {
-			return nil, fmt.Errorf("making keys for powers of degree %d: %w", cl.degree, err)
-		}
-		c.powers = append(c.powers, e)
-		hello.PowersKeys = append(hello.PowersKeys, e.PublicKey())
-	}
-	var err error
-	if c.linear, err = NewLinearEncryptor(); err != nil {
-		return nil, fmt.Errorf("making keys for linear correlations: %w", err)
-	}
-	hello.LinearKey = c.linear.PublicKey()
-	if err := api.Send(ctx, conn, api.Kind_PRODUCE, hello); err != nil {
-		return nil, fmt.Errorf("opening a production run: %w", err)
-	}
-	if err := api.Receive(ctx, conn, api.Kind_PRODUCE_REPLY, controlLimit, &api.ProduceReply{}); err != nil {
+// NewClient opens a run of a backend for bundles of a plan and batches of pools,
+// or with a nil plan for batches alone.
+func NewClient(ctx context.Context, conn api.Conn, plan *model.Plan, backend Backend) (*Client, error) {
+	c := &Client{side: side{party: 1, conn: newTranscript(conn), plan: plan}, backend: backend}
+	if err := c.begin(ctx); err != nil {
 		return nil, fmt.Errorf("opening a production run: %w", err)
 	}
 	return c, nil
 }
 
+func (c *Client) begin(ctx context.Context) error {
+	ask := &api.Produce{Backend: c.backend.Name, Version: c.backend.Version}
+	if err := api.Send(ctx, c.conn, api.Kind_PRODUCE, ask); err != nil {
+		return err
+	}
+	if err := api.Receive(ctx, c.conn, api.Kind_PRODUCE_REPLY, controlLimit, &api.ProduceReply{}); err != nil {
+		return err
+	}
+	return c.open(ctx, c.backend, nil, c.progress)
+}
+
+// progress passes on what the backend tells of one of its answers.
+func (c *Client) progress(fraction float64) {
+	if c.Progress != nil && c.stages > 0 {
+		c.Progress(min(1, (float64(c.stage)+fraction)/float64(c.stages)))
+	}
+}
+
 // Group makes n bundles, 1 ≤ n ≤ [GroupSize]. They are not ready: the caller
 // writes its halves durably and then calls Commit.
 func (c *Client) Group(ctx context.Context, n int) (*Group, error) {
-	if c.failed != nil {
-		return nil, c.failed
+	if c.plan == nil {
+		return nil, errors.New("making bundles in a run without a plan")
 	}
-	g, err := c.group(ctx, n)
+	g, err := c.make(ctx, &api.Group{Bundles: uint32(n)}, func(g *Group, mine, theirs []byte) error {
+		c.draw(g, n, mine, theirs)
+		return c.bundles(ctx, g.Bundles)
+	})
 	if err != nil {
-		c.failed = errBroken
 		return nil, fmt.Errorf("making %d bundles: %w", n, err)
 	}
 	return g, nil
 }
 
-func (c *Client) group(ctx context.Context, n int) (*Group, error) {
-	t := newTranscript(c.conn)
-	if c.Progress != nil {
-		expected, err := c.replyBytes(n)
-		if err != nil {
-			return nil, err
-		}
-		received := 0
-		t.onReceive = func(bytes int) {
-			received += bytes
-			c.Progress(min(1, float64(received)/float64(expected)))
-		}
+// Batch makes one batch of a pool, of at most [BatchSize] elements. It is not
+// ready: the caller writes its half durably and then calls Commit.
+func (c *Client) Batch(ctx context.Context, spec correlation.Spec) (*Group, error) {
+	if err := c.checkBatch(spec, c.backend); err != nil {
+		return nil, err
 	}
-	var nonce [nonceSize]byte
-	rand.Read(nonce[:])
-	if err := api.Send(ctx, t, api.Kind_GROUP, &api.Group{Bundles: uint32(n), Nonce: nonce[:]}); err != nil {
+	encoded, err := spec.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	c.stage, c.stages = 0, 1
+	g, err := c.make(ctx, &api.Group{Spec: encoded}, func(g *Group, mine, theirs []byte) error {
+		return c.batch(ctx, g, spec, mine, theirs)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making %d of %s: %w", spec.N, spec.Pool(), err)
+	}
+	return g, nil
+}
+
+// make asks for a group and has it filled, given both parties' nonces.
+func (c *Client) make(ctx context.Context, ask *api.Group, fill func(g *Group, mine, theirs []byte) error) (g *Group, err error) {
+	if c.failed != nil {
+		return nil, c.failed
+	}
+	defer func() {
+		if err != nil {
+			c.failed = errBroken
+		}
+	}()
+	c.conn = newTranscript(c.conn.Conn)
+	ask.Nonce = newNonce()
+	if err := api.Send(ctx, c.conn, api.Kind_GROUP, ask); err != nil {
 		return nil, err
 	}
 	var reply api.GroupReply
-	if err := api.Receive(ctx, t, api.Kind_GROUP_REPLY, controlLimit, &reply); err != nil {
+	if err := api.Receive(ctx, c.conn, api.Kind_GROUP_REPLY, controlLimit, &reply); err != nil {
 		return nil, err
 	}
 	if len(reply.Nonce) != nonceSize {
 		return nil, fmt.Errorf("the server's nonce has %d bytes, not %d", len(reply.Nonce), nonceSize)
 	}
-	g := &Group{}
-	for i := range n {
-		g.IDs = append(g.IDs, bundleID(c.spec.Plan, nonce[:], reply.Nonce, i))
-		g.Bundles = append(g.Bundles, &correlation.Bundle{
-			Spec:    c.spec,
-			Party:   1,
-			Seed:    ring.NewSeed(),
-			Shares:  make([][]ring.Vec128, len(c.spec.Activations)),
-			Opening: make([][]uint64, len(c.spec.Activations)),
-		})
-	}
-	if err := c.correlate(ctx, t, g.Bundles); err != nil {
+	g = &Group{}
+	if err := fill(g, ask.Nonce, reply.Nonce); err != nil {
 		return nil, err
 	}
-	g.Digest = transcriptDigest(c.spec.Plan, t.sent, t.received)
+	g.Digest = transcriptDigest(c.planHash(), c.conn.sent, c.conn.received)
 	return g, nil
 }
 
-// replyBytes returns how much the server sends for a group of n bundles, but
-// for control messages.
-func (c *Client) replyBytes(n int) (int, error) {
-	bytes := 0
-	for _, cl := range c.classes {
-		for b := range cl.batches(n) {
-			from, to := cl.batch(n, b)
-			bytes += PowersReplySize(cl.degree, cl.maskBits, to-from)
-		}
-	}
-	for _, spec := range c.spec.Linear {
-		p, err := NewLinearPacking(spec.Shape, n)
-		if err != nil {
-			return 0, err
-		}
-		bytes += p.ReplyBytes()
-	}
-	return bytes, nil
-}
-
-// correlate runs the homomorphic exchanges of a group. Queries leave in one
-// order, powers first, and replies come in the same, so one goroutine sends and
-// another receives, and the server never waits for either.
-func (c *Client) correlate(ctx context.Context, t *transcript, bundles []*correlation.Bundle) error {
-	rho := make([][]uint64, len(c.classes))
-	shares := make([][]ring.Vec128, len(c.classes))
-	for i, cl := range c.classes {
-		rho[i] = cl.rho(bundles)
-		shares[i] = make([]ring.Vec128, cl.degree-1)
-		for k := range shares[i] {
-			shares[i][k] = ring.MakeVec128(len(rho[i]))
-		}
-	}
-	walk := newWalk(c.plan, bundles)
-
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		for i := range c.classes {
-			if err := c.askPowers(gctx, t, i, len(bundles), rho[i]); err != nil {
-				return err
-			}
-		}
-		return walk.askLinear(gctx, t, c.linear)
-	})
-	group.Go(func() error {
-		for i := range c.classes {
-			if err := c.takePowers(gctx, t, i, len(bundles), rho[i], shares[i]); err != nil {
-				return err
-			}
-			c.classes[i].spread(bundles, shares[i])
-		}
-		return walk.takeLinear(gctx, t, c.linear)
-	})
-	if err := group.Wait(); err != nil {
+// bundles makes the client's halves of bundles.
+func (c *Client) bundles(ctx context.Context, bundles []*correlation.Bundle) error {
+	levels := linearLevels(c.plan)
+	c.stage, c.stages = 0, 1+len(levels)
+	if err := c.powers(ctx, bundles); err != nil {
 		return err
 	}
-	return walk.bind(ctx, t)
+	w := newWalk(c.plan, bundles)
+	for _, level := range levels {
+		c.stage++
+		if err := c.linear(ctx, w, level); err != nil {
+			return fmt.Errorf("linear layers: %w", err)
+		}
+	}
+	return w.bind(ctx, c.conn)
 }
 
-func (c *Client) askPowers(ctx context.Context, t *transcript, i, n int, rho []uint64) error {
-	cl := c.classes[i]
-	return ordered(ctx, cl.batches(n),
-		func(_ context.Context, b int) ([]uint64, error) {
-			from, to := cl.batch(n, b)
-			return rho[from:to], nil
-		},
-		func(_ int, part []uint64) ([]byte, error) { return c.powers[i].Encrypt(part) },
-		func(ctx context.Context, _ int, query []byte) error {
-			return t.Send(ctx, api.Kind_POWERS_QUERY, query)
-		})
-}
-
-func (c *Client) takePowers(ctx context.Context, t *transcript, i, n int, rho []uint64, all []ring.Vec128) error {
-	cl := c.classes[i]
-	return ordered(ctx, cl.batches(n),
-		func(ctx context.Context, b int) ([]byte, error) {
-			from, to := cl.batch(n, b)
-			return t.Recv(ctx, api.Kind_POWERS_REPLY, PowersReplySize(cl.degree, cl.maskBits, to-from))
-		},
-		func(b int, reply []byte) ([]ring.Vec128, error) {
-			from, to := cl.batch(n, b)
-			return c.powers[i].Decrypt(rho[from:to], reply)
-		},
-		func(_ context.Context, b int, part []ring.Vec128) error {
-			from, _ := cl.batch(n, b)
-			for k, v := range part {
-				copy(all[k].Lo[from:], v.Lo)
-				copy(all[k].Hi[from:], v.Hi)
-			}
-			return nil
-		})
+// linear makes the client's shares of one level of linear layers, in each of
+// bundle after bundle.
+func (c *Client) linear(ctx context.Context, w *walk, level []int) error {
+	var requests []correlation.Request
+	for _, node := range level {
+		r := w.resolve(c.plan.Nodes[node].Inputs[0])
+		for k := range w.bundles {
+			requests = append(requests, correlation.Request{Spec: c.spec.Linear[w.layer[node]], Input: r[k]})
+		}
+	}
+	halves, err := c.generate(ctx, requests)
+	if err != nil {
+		return err
+	}
+	for i, node := range level {
+		for k := range w.bundles {
+			w.shares[node] = append(w.shares[node], halves[i*len(w.bundles)+k].Y())
+		}
+	}
+	return nil
 }
 
 // Commit tells the server that the client's halves of g are written and synced,
@@ -224,17 +172,17 @@ func (c *Client) Commit(ctx context.Context, g *Group) error {
 	err := c.commit(ctx, g)
 	if err != nil {
 		c.failed = errBroken
-		return fmt.Errorf("committing %d bundles: %w", len(g.IDs), err)
+		return fmt.Errorf("committing what was made: %w", err)
 	}
 	return nil
 }
 
 func (c *Client) commit(ctx context.Context, g *Group) error {
-	if err := api.Send(ctx, c.conn, api.Kind_COMMIT, &api.Commit{Digest: g.Digest[:]}); err != nil {
+	if err := api.Send(ctx, c.conn.Conn, api.Kind_COMMIT, &api.Commit{Digest: g.Digest[:]}); err != nil {
 		return err
 	}
 	var reply api.CommitReply
-	if err := api.Receive(ctx, c.conn, api.Kind_COMMIT_REPLY, controlLimit, &reply); err != nil {
+	if err := api.Receive(ctx, c.conn.Conn, api.Kind_COMMIT_REPLY, controlLimit, &reply); err != nil {
 		return err
 	}
 	if !bytes.Equal(reply.Digest, g.Digest[:]) {
@@ -252,12 +200,15 @@ func (c *Client) Finish(ctx context.Context) (serverCPU float64, err error) {
 		return 0, c.failed
 	}
 	c.failed = errBroken
-	if err := api.Send(ctx, c.conn, api.Kind_GROUP, &api.Group{}); err != nil {
+	if err := api.Send(ctx, c.conn.Conn, api.Kind_GROUP, &api.Group{}); err != nil {
 		return 0, fmt.Errorf("ending the production run: %w", err)
 	}
 	var stats api.Stats
-	if err := api.Receive(ctx, c.conn, api.Kind_PRODUCE_STATS, controlLimit, &stats); err != nil {
+	if err := api.Receive(ctx, c.conn.Conn, api.Kind_PRODUCE_STATS, controlLimit, &stats); err != nil {
 		return 0, fmt.Errorf("ending the production run: %w", err)
 	}
 	return stats.CpuSeconds, nil
 }
+
+// Close ends the backend's run, in whatever state.
+func (c *Client) Close() error { return c.generator.Close() }

@@ -17,7 +17,6 @@ const controlLimit = 4096
 type transcript struct {
 	api.Conn
 	sent, received hash.Hash
-	onReceive      func(bytes int) // may be nil
 }
 
 func newTranscript(c api.Conn) *transcript {
@@ -33,9 +32,6 @@ func (t *transcript) Recv(ctx context.Context, kind api.Kind, limit int) ([]byte
 	payload, err := t.Conn.Recv(ctx, kind, limit)
 	if err == nil {
 		record(t.received, kind, payload)
-		if t.onReceive != nil {
-			t.onReceive(len(payload))
-		}
 	}
 	return payload, err
 }
@@ -46,6 +42,14 @@ func record(h hash.Hash, kind api.Kind, payload []byte) {
 	binary.LittleEndian.PutUint64(head[4:], uint64(len(payload)))
 	h.Write(head[:])
 	h.Write(payload)
+}
+
+// planHash is the hash of the run's plan, zero without one.
+func (s *side) planHash() (hash [32]byte) {
+	if s.plan != nil {
+		hash = s.spec.Plan
+	}
+	return hash
 }
 
 // transcriptDigest is what both parties compare before a group is ready: equal
@@ -60,11 +64,11 @@ func transcriptDigest(plan [32]byte, toServer, toClient hash.Hash) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// bundleID names bundle g of a group; both parties contribute, so neither can
-// make an id repeat.
-func bundleID(plan [32]byte, clientNonce, serverNonce []byte, g int) (id [16]byte) {
+// groupID names bundle g of a group, or its batch; both parties contribute, so
+// neither can make an id repeat.
+func groupID(plan [32]byte, clientNonce, serverNonce []byte, g int) (id [16]byte) {
 	h := sha256.New()
-	h.Write([]byte("pascaline/v1 bundle id"))
+	h.Write([]byte("pascaline/v1 group id"))
 	h.Write(plan[:])
 	h.Write(clientNonce)
 	h.Write(serverNonce)

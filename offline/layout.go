@@ -1,88 +1,72 @@
 package offline
 
 import (
+	"cmp"
 	"slices"
 
 	"pascaline/correlation"
 	"pascaline/ring"
 )
 
-// class gathers the activation layers of one polynomial degree: their powers
-// correlations are made together, across layers and bundles, as one long vector
-// cut into full ciphertexts.
+// class gathers the powers of one degree: they are made together, across
+// requests, as one long vector cut into full ciphertexts.
 type class struct {
-	degree   int
-	maskBits uint // the largest of its layers: it sizes the homomorphic parameters
-	layers   []int
-	elements int // of one bundle
+	powersKey // of the widest masks: they size the homomorphic parameters
+	halves    []*correlation.Half
+	elements  int
 }
 
-// classes lists the degrees of a bundle's activations, ascending.
-func classes(spec *correlation.BundleSpec) []class {
-	var cs []class
-	for l, a := range spec.Activations {
-		i, found := slices.BinarySearchFunc(cs, a.Powers.Degree, func(c class, d int) int { return c.degree - d })
+// classes sorts the powers of a request by degree, ascending.
+func classes(halves []*correlation.Half) []*class {
+	var cs []*class
+	for _, h := range halves {
+		i, found := slices.BinarySearchFunc(cs, h.Spec.Degree, func(c *class, d int) int { return cmp.Compare(c.degree, d) })
 		if !found {
-			cs = slices.Insert(cs, i, class{degree: a.Powers.Degree})
+			cs = slices.Insert(cs, i, &class{powersKey: powersKey{degree: h.Spec.Degree}})
 		}
-		c := &cs[i]
-		c.maskBits = max(c.maskBits, a.Powers.MaskBits)
-		c.layers = append(c.layers, l)
-		c.elements += a.Powers.N
+		c := cs[i]
+		c.maskBits = max(c.maskBits, h.Spec.MaskBits)
+		c.halves = append(c.halves, h)
+		c.elements += h.Spec.N
 	}
 	return cs
 }
 
-// batches returns how many ciphertext batches a group of n bundles takes.
-func (c class) batches(n int) int { return (n*c.elements + PowersSlots - 1) / PowersSlots }
+// batches returns how many batches of at most size elements n of them take, and
+// batch the range of the i-th.
+func batches(n, size int) int               { return (n + size - 1) / size }
+func batch(n, size, i int) (from, to int)   { return i * size, min((i+1)*size, n) }
+func (c *class) batches() int               { return batches(c.elements, PowersSlots) }
+func (c *class) batch(i int) (from, to int) { return batch(c.elements, PowersSlots, i) }
+func (c *class) column(name int) []uint64   { return joined(c.halves, c.elements, name) }
 
-// batch returns the range of elements of batch i.
-func (c class) batch(n, i int) (from, to int) {
-	return i * PowersSlots, min((i+1)*PowersSlots, n*c.elements)
-}
-
-// rho concatenates one party's masks of all bundles of a group: bundle after
-// bundle, in each layer after layer.
-func (c class) rho(bundles []*correlation.Bundle) []uint64 {
-	rho := make([]uint64, 0, len(bundles)*c.elements)
-	for _, b := range bundles {
-		for _, l := range c.layers {
-			rho = append(rho, b.Powers(l).Rho()...)
-		}
+// joined lays a column of width one of all halves one after the other.
+func joined(halves []*correlation.Half, elements, column int) []uint64 {
+	if len(halves) == 1 {
+		return halves[0].Column(column)
 	}
-	return rho
-}
-
-// shares concatenates the shares of ρ² to ρ^degree that the halves of a group
-// expand to, in the order of rho.
-func (c class) shares(bundles []*correlation.Bundle) []ring.Vec128 {
-	all := make([]ring.Vec128, c.degree-1)
-	for k := range all {
-		all[k] = ring.MakeVec128(len(bundles) * c.elements)
-	}
-	at := 0
-	for _, b := range bundles {
-		for _, l := range c.layers {
-			half := b.Powers(l)
-			for k, v := range half.Expand() {
-				copy(all[k].Lo[at:], v.Lo)
-				copy(all[k].Hi[at:], v.Hi)
-			}
-			at += half.Spec.N
-		}
+	all := make([]uint64, 0, elements)
+	for _, h := range halves {
+		all = append(all, h.Column(column)...)
 	}
 	return all
 }
 
-// spread hands each layer of each bundle its part of the shares of a group.
-func (c class) spread(bundles []*correlation.Bundle, all []ring.Vec128) {
+// shares lays the shares of ρ² to ρ^degree one half after the other.
+func (c *class) shares() []ring.Vec128 {
+	all := make([]ring.Vec128, c.degree-1)
+	for k := range all {
+		all[k] = ring.Vec128{Lo: c.column(1 + 2*k), Hi: c.column(2 + 2*k)}
+	}
+	return all
+}
+
+// spread hands each half its part of the shares.
+func (c *class) spread(all []ring.Vec128) {
 	at := 0
-	for _, b := range bundles {
-		for _, l := range c.layers {
-			n := b.Spec.Activations[l].Powers.N
-			b.Shares[l] = slicePowers(all, at, at+n)
-			at += n
-		}
+	for _, h := range c.halves {
+		h.SetPowers(slicePowers(all, at, at+h.Spec.N))
+		at += h.Spec.N
 	}
 }
 

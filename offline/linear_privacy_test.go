@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"testing"
 
-	"pascaline/correlation"
 	"pascaline/ring"
 )
 
@@ -290,8 +289,7 @@ func TestAForgottenStepWouldShow(t *testing.T) {
 	if uniformPlaces(words(y[0]), 8) {
 		t.Error("replies without a mask pass the test")
 	}
-	if err := correlation.VerifyLinear(correlation.LinearSpec{Shape: p.shape}, w,
-		make([]uint64, linearN), constantVectors(1, linearN, 3)[0], y[0]); err != nil {
+	if err := verifyLinear(p, w, constantVectors(1, linearN, 3)[0], make([]uint64, linearN), y[0]); err != nil {
 		t.Errorf("the reply without a mask is not what the test takes it for: %v", err)
 	}
 }

@@ -60,10 +60,18 @@ func (l linearParties) run(t testing.TB, shape ring.ConvShape, group int, w []in
 	return run
 }
 
+// verifyLinear verifies one inference's s and y = W·r − s.
+func verifyLinear(p *LinearPacking, w []int16, r, s, y []uint64) error {
+	spec := correlation.Spec{Kind: correlation.Linear, N: 1, Shape: p.shape}
+	return correlation.VerifyLinear(w, r,
+		&correlation.Half{Spec: spec, Party: 0, Columns: [][]uint64{s}},
+		&correlation.Half{Spec: spec, Party: 1, Columns: [][]uint64{y}})
+}
+
 func (run *linearRun) verify(t testing.TB) {
 	t.Helper()
 	for g := range run.r {
-		if err := correlation.VerifyLinear(correlation.LinearSpec{Shape: run.p.shape}, run.w, run.s[g], run.r[g], run.y[g]); err != nil {
+		if err := verifyLinear(run.p, run.w, run.r[g], run.s[g], run.y[g]); err != nil {
 			t.Fatalf("%+v, inference %d of %d: %v", run.p.shape, g, len(run.r), err)
 		}
 	}

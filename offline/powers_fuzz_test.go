@@ -38,7 +38,7 @@ func addEdits(f *testing.F, size int) {
 func FuzzPowersQuery(f *testing.F) {
 	e, v := powersPair(f, 2, 20)
 	h0, h1 := powersHalves(e, 3)
-	rho0, shares := h0.Rho(), h0.Expand()
+	rho0, shares := h0.Rho(), h0.Powers()
 	good, err := e.Encrypt(h1.Rho())
 	if err != nil {
 		f.Fatal(err)
@@ -63,7 +63,7 @@ func FuzzPowersReply(f *testing.F) {
 	e, v := powersPair(f, 2, 20)
 	h0, h1 := powersHalves(e, 3)
 	rho1 := h1.Rho()
-	_, good, _ := makePowers(f, e, v, h0.Rho(), rho1, h0.Expand())
+	_, good, _ := makePowers(f, e, v, h0.Rho(), rho1, h0.Powers())
 	addEdits(f, len(good))
 	f.Fuzz(func(t *testing.T, length, offset uint32, data []byte) {
 		reply := edited(good, length, offset, data)

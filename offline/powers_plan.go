@@ -61,7 +61,7 @@ var powersPlans sync.Map // of func() (*powersPlan, error), by [2]int
 
 // planPowers returns the plan for one degree and one width of masks.
 func planPowers(degree int, maskBits uint) (*powersPlan, error) {
-	spec := correlation.PowersSpec{N: PowersSlots, Degree: degree, MaskBits: maskBits}
+	spec := correlation.Spec{Kind: correlation.Powers, N: PowersSlots, Degree: degree, MaskBits: maskBits}
 	if err := spec.Validate(); err != nil {
 		return nil, fmt.Errorf("planning homomorphic powers: %w", err)
 	}

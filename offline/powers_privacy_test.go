@@ -314,7 +314,7 @@ func TestPowersNoiseIsWhatThePlanAllows(t *testing.T) {
 	const degree, maskBits = 4, 53
 	e, v := powersPair(t, degree, maskBits)
 	h0, h1 := powersHalves(e, PowersSlots)
-	rho0, rho1, shares := h0.Rho(), h1.Rho(), h0.Expand()
+	rho0, rho1, shares := h0.Rho(), h1.Rho(), h0.Powers()
 	query, err := e.Encrypt(rho1)
 	if err != nil {
 		t.Fatal(err)

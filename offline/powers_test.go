@@ -29,9 +29,9 @@ func powersPair(t testing.TB, degree int, maskBits uint) (*PowersEncryptor, *Pow
 }
 
 // powersHalves draws the specs and seeds of both halves of n elements.
-func powersHalves(e *PowersEncryptor, n int) (h0, h1 correlation.PowersHalf) {
-	spec := correlation.PowersSpec{N: n, Degree: e.degree, MaskBits: e.maskBits}
-	return correlation.PowersHalf{Spec: spec, Seed: ring.NewSeed()}, correlation.PowersHalf{Spec: spec, Seed: ring.NewSeed()}
+func powersHalves(e *PowersEncryptor, n int) (h0, h1 *correlation.Half) {
+	spec := correlation.Spec{Kind: correlation.Powers, N: n, Degree: e.degree, MaskBits: e.maskBits}
+	return correlation.NewHalf(spec, 0), correlation.NewHalf(spec, 1)
 }
 
 // makePowers runs one exchange and returns its messages and the client's
@@ -65,8 +65,9 @@ func TestPowersAddUpAtEveryDegreeAndWidth(t *testing.T) {
 				e, v := powersPair(t, degree, maskBits)
 				for _, n := range []int{PowersSlots, 1 + rand.IntN(100)} {
 					h0, h1 := powersHalves(e, n)
-					_, _, h1.Shares = makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Expand())
-					if err := correlation.VerifyPowers(h0, h1); err != nil {
+					_, _, shares := makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Powers())
+					h1.SetPowers(shares)
+					if err := correlation.Verify(h0, h1); err != nil {
 						t.Errorf("%d elements: %v", n, err)
 					}
 				}
@@ -138,16 +139,18 @@ func TestPowersBatchesMayBeMadeAtTheSameTime(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			reply, err := v.Evaluate(h0.Rho(), h0.Expand(), query)
+			reply, err := v.Evaluate(h0.Rho(), h0.Powers(), query)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if h1.Shares, err = e.Decrypt(h1.Rho(), reply); err != nil {
+			shares, err := e.Decrypt(h1.Rho(), reply)
+			if err != nil {
 				t.Error(err)
 				return
 			}
-			if err := correlation.VerifyPowers(h0, h1); err != nil {
+			h1.SetPowers(shares)
+			if err := correlation.Verify(h0, h1); err != nil {
 				t.Error(err)
 			}
 		})
@@ -171,8 +174,9 @@ func TestPowersAddUpBetweenUnlikeMachines(t *testing.T) {
 			t.Fatal(err)
 		}
 		h0, h1 := powersHalves(e, PowersSlots)
-		_, _, h1.Shares = makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Expand())
-		if err := correlation.VerifyPowers(h0, h1); err != nil {
+		_, _, shares := makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Powers())
+		h1.SetPowers(shares)
+		if err := correlation.Verify(h0, h1); err != nil {
 			t.Error(err)
 		}
 	}
@@ -190,7 +194,7 @@ func withoutVectors(r *rlwe) *rlwe {
 func TestPowersMessagesHaveTheirAnnouncedSizes(t *testing.T) {
 	e, v := powersPair(t, 2, 40)
 	h0, h1 := powersHalves(e, 10)
-	query, reply, _ := makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Expand())
+	query, reply, _ := makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Powers())
 	if len(query) != PowersQuerySize(2, 40, 10) || len(reply) != PowersReplySize(2, 40, 10) {
 		t.Errorf("query of %d and reply of %d bytes were announced as %d and %d",
 			len(query), len(reply), PowersQuerySize(2, 40, 10), PowersReplySize(2, 40, 10))
@@ -222,7 +226,7 @@ func TestPowersTrafficStaysBelowTheBar(t *testing.T) {
 func TestPowersRefuseWhatDoesNotFit(t *testing.T) {
 	e, v := powersPair(t, 2, 20)
 	h0, h1 := powersHalves(e, 5)
-	rho0, rho1, shares := h0.Rho(), h1.Rho(), h0.Expand()
+	rho0, rho1, shares := h0.Rho(), h1.Rho(), h0.Powers()
 	query, reply, _ := makePowers(t, e, v, rho0, rho1, shares)
 	_, otherBits := powersPair(t, 2, 21)
 	other, otherDegree := powersPair(t, 3, 20)
@@ -301,18 +305,20 @@ func TestPowersRefuseWhatDoesNotFit(t *testing.T) {
 func TestFlippedBitOfReplyDoesNotVerify(t *testing.T) {
 	e, v := powersPair(t, 2, 53)
 	h0, h1 := powersHalves(e, PowersSlots)
-	_, reply, own := makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Expand())
-	h1.Shares = own
-	if err := correlation.VerifyPowers(h0, h1); err != nil {
+	_, reply, own := makePowers(t, e, v, h0.Rho(), h1.Rho(), h0.Powers())
+	h1.SetPowers(own)
+	if err := correlation.Verify(h0, h1); err != nil {
 		t.Fatal(err)
 	}
 	// The last byte holds the high bits of the last coefficient of a c0.
 	reply[len(reply)-1] ^= 0x80
 	var err error
-	if h1.Shares, err = e.Decrypt(h1.Rho(), reply); err != nil {
+	shares, err := e.Decrypt(h1.Rho(), reply)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if correlation.VerifyPowers(h0, h1) == nil {
+	h1.SetPowers(shares)
+	if correlation.Verify(h0, h1) == nil {
 		t.Error("the halves verify after a bit of the reply was flipped")
 	}
 }
@@ -389,7 +395,7 @@ func BenchmarkPowers(b *testing.B) {
 	}{{2, 53}, {3, 53}, {4, 53}, {4, 56}, {5, 53}, {6, 53}, {8, 53}} {
 		e, v := powersPair(b, c.degree, c.maskBits)
 		h0, h1 := powersHalves(e, PowersSlots)
-		rho0, rho1, shares := h0.Rho(), h1.Rho(), h0.Expand()
+		rho0, rho1, shares := h0.Rho(), h1.Rho(), h0.Powers()
 		query, reply, _ := makePowers(b, e, v, rho0, rho1, shares)
 		run := func(name string, bytes int, f func() error) {
 			b.Run(fmt.Sprintf("degree=%d/bits=%d/%s", c.degree, c.maskBits, name), func(b *testing.B) {

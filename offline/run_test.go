@@ -83,6 +83,11 @@ func (l *ledger) Confirm(_ context.Context, g *Group) error {
 	return nil
 }
 
+// lattigoBackend is the backend of the tests.
+func lattigoBackend(ctx context.Context, _ string) (Backend, error) {
+	return NewBackend(ctx, Lattigo{}, nil)
+}
+
 // produce runs both sides for groups of the given sizes. It returns the
 // client's groups, and both sides' errors.
 func produce(t *testing.T, plan *model.Plan, w *model.Weights, sink *ledger, sizes []int, client, server *pipe) (groups []*Group, clientErr, serverErr error) {
@@ -91,14 +96,18 @@ func produce(t *testing.T, plan *model.Plan, w *model.Weights, sink *ledger, siz
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		err := Serve(ctx, server, plan, w, sink)
+		err := Serve(ctx, server, plan, w, lattigoBackend, sink)
 		if err != nil {
 			cancel() // as a broken link would tell the other side
 		}
 		done <- err
 	}()
 	run := func() error {
-		c, err := NewClient(ctx, client, plan)
+		b, err := lattigoBackend(ctx, "lattigo")
+		if err != nil {
+			return err
+		}
+		c, err := NewClient(ctx, client, plan, b)
 		if err != nil {
 			return err
 		}
@@ -136,17 +145,17 @@ func checkBundle(t *testing.T, p *model.Plan, w *model.Weights, b0, b1 *correlat
 			// The client's share of the output shows only where it is bound; it
 			// is W·r − s within a unit, which checkOpening allows for.
 			ring.Conv(shares[i], shares[n.Inputs[0]], w.Layers[linear].W, n.Linear)
-			ring.Sub(shares[i], shares[i], b0.LinearMask(linear))
+			ring.Sub(shares[i], shares[i], b0.Linear[linear].S())
 			linear++
 		case model.OpPolynomial:
-			if err := correlation.VerifyPowers(b0.Powers(act), b1.Powers(act)); err != nil {
+			if err := correlation.Verify(b0.Powers[act], b1.Powers[act]); err != nil {
 				t.Fatalf("layer %s: %v", n.Name, err)
 			}
 			if !slices.Equal(b0.Opening[act], b1.Opening[act]) {
 				t.Fatalf("layer %s: the parties hold different openings", n.Name)
 			}
 			y := make([]uint64, len(shares[i]))
-			ring.Sub(y, b1.Opening[act], b1.OpeningMask(act, b1.Powers(act).Rho()))
+			ring.Sub(y, b1.Opening[act], b1.OpeningMask(act))
 			checkWithin(t, n.Name, y, shares[n.Inputs[0]])
 			shares[i] = b1.ActivationMask(act)
 			act++
@@ -227,10 +236,10 @@ func TestLinearLayersInARow(t *testing.T) {
 		b0 := sink.confirmed[0].Bundles[k]
 		y := make([]uint64, 5)
 		ring.Conv(y, b1.InputMask(), w.Layers[0].W, plan.Nodes[1].Linear)
-		ring.Sub(y, y, b0.LinearMask(0))
+		ring.Sub(y, y, b0.Linear[0].S())
 		z := make([]uint64, 3)
 		ring.Conv(z, y, w.Layers[1].W, plan.Nodes[2].Linear)
-		ring.Sub(z, z, b0.LinearMask(1))
+		ring.Sub(z, z, b0.Linear[1].S())
 		for e := range z {
 			// The first layer's unit is multiplied by up to five weights of 50.
 			if d := int64(b1.Output[e] - z[e]); d > 251 || d < -251 {
@@ -247,7 +256,7 @@ func TestAChangedMessageIsNotCommitted(t *testing.T) {
 	for _, fromClient := range []bool{true, false} {
 		client, server := newPipes()
 		flip := func(i int, m *message) error {
-			if m.kind == api.Kind_OPENING || m.kind == api.Kind_LINEAR_REPLY {
+			if m.kind == api.Kind_OPENING || m.kind == api.Kind_TWIN && i == 4 {
 				m.payload[len(m.payload)-1] ^= 1
 			}
 			return nil
@@ -323,10 +332,14 @@ func TestABrokenRunDoesNotGoOn(t *testing.T) {
 	defer cancel()
 	full := errors.New("disk full")
 	go func() {
-		Serve(ctx, server, plan, w, &ledger{refuse: full})
+		Serve(ctx, server, plan, w, lattigoBackend, &ledger{refuse: full})
 		cancel()
 	}()
-	c, err := NewClient(ctx, client, plan)
+	b, err := lattigoBackend(ctx, "lattigo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewClient(ctx, client, plan, b)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,56 +18,41 @@ type walk struct {
 	bundles []*correlation.Bundle
 	layer   []int        // index among the activations or the linear layers
 	shares  [][][]uint64 // by node and bundle, nil until computed
-	done    []chan struct{}
 }
 
 func newWalk(plan *model.Plan, bundles []*correlation.Bundle) *walk {
-	w := &walk{
-		plan:    plan,
-		bundles: bundles,
-		layer:   make([]int, len(plan.Nodes)),
-		shares:  make([][][]uint64, len(plan.Nodes)),
-		done:    make([]chan struct{}, len(plan.Nodes)),
-	}
+	return &walk{plan: plan, bundles: bundles, layer: layers(plan), shares: make([][][]uint64, len(plan.Nodes))}
+}
+
+// layers returns the index among the activations or the linear layers of each
+// such node.
+func layers(plan *model.Plan) []int {
+	layer := make([]int, len(plan.Nodes))
 	acts, linear := 0, 0
 	for i, n := range plan.Nodes {
 		switch n.Op {
 		case model.OpPolynomial:
-			w.layer[i] = acts
+			layer[i] = acts
 			acts++
 		case model.OpLinear:
-			w.layer[i] = linear
+			layer[i] = linear
 			linear++
-			w.done[i] = make(chan struct{})
 		}
 	}
-	return w
+	return layer
 }
 
-// resolve returns the client's shares of node i, computing what they need. For
-// a linear layer it waits until the reply has been decrypted. One goroutine at a
-// time may call it.
-func (w *walk) resolve(ctx context.Context, i int) ([][]uint64, error) {
+// resolve returns the client's shares of node i, computing what they need. The
+// linear layers among that have been made.
+func (w *walk) resolve(i int) [][]uint64 {
 	n := &w.plan.Nodes[i]
-	if n.Op == model.OpLinear {
-		select {
-		case <-w.done[i]:
-			return w.shares[i], nil
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 	if w.shares[i] != nil {
-		return w.shares[i], nil
+		return w.shares[i]
 	}
 	inputs := make([][][]uint64, len(n.Inputs))
 	if n.Op != model.OpPolynomial { // its output is a mask, whatever goes in
 		for j, k := range n.Inputs {
-			in, err := w.resolve(ctx, k)
-			if err != nil {
-				return nil, err
-			}
-			inputs[j] = in
+			inputs[j] = w.resolve(k)
 		}
 	}
 	out := make([][]uint64, len(w.bundles))
@@ -87,80 +72,30 @@ func (w *walk) resolve(ctx context.Context, i int) ([][]uint64, error) {
 		}
 	}
 	w.shares[i] = out
-	return out, nil
-}
-
-// askLinear sends the encrypted masks of every linear layer.
-func (w *walk) askLinear(ctx context.Context, t *transcript, e *LinearEncryptor) error {
-	for _, n := range w.plan.Nodes {
-		if n.Op != model.OpLinear {
-			continue
-		}
-		r, err := w.resolve(ctx, n.Inputs[0])
-		if err != nil {
-			return err
-		}
-		p, err := NewLinearPacking(n.Linear, len(w.bundles))
-		if err != nil {
-			return err
-		}
-		if err := e.Encrypt(p, r, func(query []byte) error {
-			return t.Send(ctx, api.Kind_LINEAR_QUERY, query)
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// takeLinear receives W·r − s of every linear layer.
-func (w *walk) takeLinear(ctx context.Context, t *transcript, e *LinearEncryptor) error {
-	for i, n := range w.plan.Nodes {
-		if n.Op != model.OpLinear {
-			continue
-		}
-		p, err := NewLinearPacking(n.Linear, len(w.bundles))
-		if err != nil {
-			return err
-		}
-		y, err := e.Decrypt(p, func() ([]byte, error) {
-			return t.Recv(ctx, api.Kind_LINEAR_REPLY, p.MessageLimit())
-		})
-		if err != nil {
-			return err
-		}
-		w.shares[i] = y
-		close(w.done[i])
-	}
-	return nil
+	return out
 }
 
 // bind ties the correlations to their layers: it sends z_C = y_C + R_C of every
 // activation, one message for each bundle, and keeps y_C of the output.
-func (w *walk) bind(ctx context.Context, t *transcript) error {
+func (w *walk) bind(ctx context.Context, conn api.Conn) error {
+	for _, b := range w.bundles {
+		b.Opening = make([][]uint64, len(b.Spec.Activations))
+	}
 	for i, n := range w.plan.Nodes {
 		if n.Op != model.OpPolynomial {
 			continue
 		}
-		y, err := w.resolve(ctx, n.Inputs[0])
-		if err != nil {
-			return err
-		}
-		l := w.layer[i]
+		y, l := w.resolve(n.Inputs[0]), w.layer[i]
 		for g, b := range w.bundles {
-			z := b.OpeningMask(l, b.Powers(l).Rho())
+			z := b.OpeningMask(l)
 			ring.Add(z, z, y[g])
 			b.Opening[l] = z
 		}
 	}
-	last := len(w.plan.Nodes) - 1
-	y, err := w.resolve(ctx, last)
-	if err != nil {
-		return err
-	}
+	y := w.resolve(len(w.plan.Nodes) - 1)
 	for g, b := range w.bundles {
 		b.Output = y[g]
-		if err := t.Send(ctx, api.Kind_OPENING, encodeOpening(b.Opening)); err != nil {
+		if err := conn.Send(ctx, api.Kind_OPENING, encodeOpening(b.Opening)); err != nil {
 			return err
 		}
 	}

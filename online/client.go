@@ -50,11 +50,11 @@ func NewClient(plan *model.Plan, bundles []*correlation.Bundle) (*Client, error)
 		b := bundles[g]
 		inf := clientInference{input: b.InputMask(), output: b.Output}
 		for l := range c.spec.Activations {
-			half := b.Powers(l)
+			half := b.Powers[l]
 			inf.acts = append(inf.acts, clientActivation{
 				opening: b.Opening[l],
 				rho:     half.Rho(),
-				powers:  half.Expand(),
+				powers:  half.Powers(),
 				mask:    b.ActivationMask(l),
 			})
 		}

@@ -1,7 +1,6 @@
 package online
 
 import (
-	"math/bits"
 	"testing"
 
 	"pascaline/correlation"
@@ -16,7 +15,7 @@ func deal(t testing.TB, p *model.Plan, w *model.Weights) (server, client *correl
 	t.Helper()
 	spec := p.Bundle()
 	server = &correlation.Bundle{Spec: spec, Party: 0, Seed: ring.NewSeed()}
-	client = &correlation.Bundle{Spec: spec, Party: 1, Seed: ring.NewSeed(), Shares: make([][]ring.Vec128, len(spec.Activations))}
+	client = &correlation.Bundle{Spec: spec, Party: 1, Seed: ring.NewSeed()}
 	shares := make([][]uint64, len(p.Nodes))
 	act, linear := 0, 0
 	for i, n := range p.Nodes {
@@ -25,17 +24,16 @@ func deal(t testing.TB, p *model.Plan, w *model.Weights) (server, client *correl
 		case model.OpInput:
 			shares[i] = client.InputMask()
 		case model.OpLinear:
-			ring.Conv(shares[i], shares[n.Inputs[0]], w.Layers[linear].W, n.Linear)
-			ring.Sub(shares[i], shares[i], server.LinearMask(linear))
+			h0, h1 := correlation.NewHalf(spec.Linear[linear], 0), correlation.NewHalf(spec.Linear[linear], 1)
+			correlation.CompleteLinear(w.Layers[linear].W, shares[n.Inputs[0]], h0, h1)
+			server.Linear = append(server.Linear, h0)
+			shares[i] = h1.Y()
 			linear++
 		case model.OpPolynomial:
-			h0, h1 := server.Powers(act), client.Powers(act)
-			h1.Shares = clientPowers(h0, h1)
-			if err := correlation.VerifyPowers(h0, h1); err != nil {
-				t.Fatal(err)
-			}
-			client.Shares[act] = h1.Shares
-			z := client.OpeningMask(act, h1.Rho())
+			h0, h1 := correlation.NewHalf(spec.Activations[act].Powers, 0), correlation.NewHalf(spec.Activations[act].Powers, 1)
+			correlation.Complete(h1, h0)
+			server.Powers, client.Powers = append(server.Powers, h0), append(client.Powers, h1)
+			z := client.OpeningMask(act)
 			ring.Add(z, z, shares[n.Inputs[0]])
 			client.Opening = append(client.Opening, z)
 			server.Opening = append(server.Opening, z)
@@ -51,26 +49,4 @@ func deal(t testing.TB, p *model.Plan, w *model.Weights) (server, client *correl
 	}
 	client.Output = shares[len(shares)-1]
 	return server, client
-}
-
-// clientPowers completes the server's shares of ρ² to ρ^d.
-func clientPowers(h0, h1 correlation.PowersHalf) []ring.Vec128 {
-	rho0, rho1 := h0.Rho(), h1.Rho()
-	var out []ring.Vec128
-	for k, s := range h0.Expand() {
-		v := ring.MakeVec128(len(rho0))
-		for i := range rho0 {
-			rho := rho0[i] + rho1[i]
-			lo, hi := rho, uint64(0)
-			for range k + 1 {
-				h, l := bits.Mul64(lo, rho)
-				lo, hi = l, h+hi*rho
-			}
-			var borrow uint64
-			v.Lo[i], borrow = bits.Sub64(lo, s.Lo[i], 0)
-			v.Hi[i], _ = bits.Sub64(hi, s.Hi[i], borrow)
-		}
-		out = append(out, v)
-	}
-	return out
 }

@@ -81,9 +81,9 @@ func TestEverythingSentIsMasked(t *testing.T) {
 		opened := make([]uint64, len(z0))
 		ring.Add(opened, z0, b1[0].Opening[0])
 		left := make([]uint64, len(z0))
-		ring.Sub(left, opened, b0[0].OpeningMask(0, b0[0].Powers(0).Rho()))
+		ring.Sub(left, opened, b0[0].OpeningMask(0))
 		openedByServer.add(left)
-		ring.Sub(left, opened, b1[0].OpeningMask(0, b1[0].Powers(0).Rho()))
+		ring.Sub(left, opened, b1[0].OpeningMask(0))
 		openedByClient.add(left)
 	}
 	masked.check(t, "p_C − r, client to server", 8)

@@ -98,8 +98,8 @@ func TestOpeningIsTheMaskedPreActivation(t *testing.T) {
 	y := make([]uint64, p.Nodes[1].Shape.Len())
 	ring.Conv(y, x, w.Layers[0].W, p.Nodes[1].Linear)
 	act := p.Nodes[2].Act
-	r0 := b0[0].OpeningMask(0, b0[0].Powers(0).Rho())
-	r1 := b1[0].OpeningMask(0, b1[0].Powers(0).Rho())
+	r0 := b0[0].OpeningMask(0)
+	r1 := b1[0].OpeningMask(0)
 	z0 := make([]uint64, len(y))
 	takeVector(z0, toClient[0])
 	for e := range y {
@@ -113,7 +113,7 @@ func TestOpeningIsTheMaskedPreActivation(t *testing.T) {
 			t.Fatalf("element %d: a party's part of R is not below 2^62", e)
 		}
 		// Step 2: t = c − ρ is y/2^fw to within one and a half units.
-		rho := b0[0].Powers(0).Rho()[e] + b1[0].Powers(0).Rho()[e]
+		rho := b0[0].Powers[0].Rho()[e] + b1[0].Powers[0].Rho()[e]
 		tt := int64(opened>>act.Fw) - 1<<(act.M-act.Fw) - int64(rho)
 		if d := float64(tt) - float64(int64(y[e]))/math.Ldexp(1, int(act.Fw)); math.Abs(d) >= 1.5 {
 			t.Fatalf("element %d: the truncation is off by %.3f units", e, d)

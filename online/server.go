@@ -3,6 +3,7 @@ package online
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"pascaline/correlation"
 	"pascaline/model"
@@ -73,16 +74,16 @@ func (s *Server) prepare(b *correlation.Bundle) serverInference {
 		switch n.Op {
 		case model.OpLinear:
 			l := s.c.layer[i]
-			blind, bias := b.LinearMask(l), s.weights.Layers[l].Bias
+			blind, bias := slices.Clone(b.Linear[l].S()), s.weights.Layers[l].Bias
 			for e := range blind {
 				blind[e] += bias[e%len(bias)]
 			}
 			inf.blind = append(inf.blind, blind)
 		case model.OpPolynomial:
 			l := s.c.layer[i]
-			half := b.Powers(l)
-			a := serverActivation{opening: b.Opening[l], rho: half.Rho(), powers: half.Expand()}
-			a.mask = b.OpeningMask(l, a.rho)
+			half := b.Powers[l]
+			a := serverActivation{opening: b.Opening[l], rho: half.Rho(), powers: half.Powers()}
+			a.mask = b.OpeningMask(l)
 			off := ring.OpeningOffset(n.Act.Fw, n.Act.M)
 			for e := range a.mask {
 				a.mask[e] += off

@@ -80,7 +80,7 @@ func (w *world) session() error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Produce(w.t.Context(), ready+2, nil); err != nil {
+	if _, err := c.Produce(w.t.Context(), ready+2, byLattigo(), nil); err != nil {
 		return err
 	}
 	return w.infer(c, 1)
@@ -145,7 +145,7 @@ func TestADiskFullWhileProducingLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := full.Produce(t.Context(), 4, nil); !errors.Is(err, store.ErrDiskFull) {
+	if _, err := full.Produce(t.Context(), 4, byLattigo(), nil); !errors.Is(err, store.ErrDiskFull) {
 		t.Fatalf("producing onto a full disk: %v", err)
 	}
 	if n, err := full.Ready(); n != 2 || err != nil {

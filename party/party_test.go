@@ -19,6 +19,7 @@ import (
 	"pascaline/internal/plantest"
 	"pascaline/link"
 	"pascaline/model"
+	"pascaline/offline"
 	"pascaline/party"
 	"pascaline/store"
 )
@@ -71,7 +72,7 @@ func (w *world) startServer() {
 	if w.serverStore, err = store.Open(w.serverDir); err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := party.NewServer(w.model, w.serverStore, slog.New(slog.DiscardHandler))
+	p, err := party.NewServer(w.model, w.serverStore, []offline.Backend{byLattigo()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func (w *world) pairs() (atServer, atClient store.Pair) {
 
 func (w *world) produce(c *client, n int) party.Production {
 	w.t.Helper()
-	p, err := c.Produce(w.t.Context(), n, nil)
+	p, err := c.Produce(w.t.Context(), n, byLattigo(), nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -476,7 +477,7 @@ func TestWhatCannotWorkIsRefusedFirst(t *testing.T) {
 	w := newWorld(t, smallModel())
 	c := w.mustConnect()
 	defer c.close()
-	if _, err := c.Produce(t.Context(), 1<<20, nil); err == nil || !strings.Contains(err.Error(), "at most") {
+	if _, err := c.Produce(t.Context(), 1<<20, byLattigo(), nil); err == nil || !strings.Contains(err.Error(), "at most") {
 		t.Errorf("producing more than two stores can compare: %v", err)
 	}
 	if n := c.Ahead(1, 4); n != 4 {
@@ -502,7 +503,7 @@ func TestProductionAndInferenceRunSideBySide(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if _, err := c.Produce(ctx, ready+2, nil); err != nil {
+			if _, err := c.Produce(ctx, ready+2, byLattigo(), nil); err != nil {
 				t.Error(err)
 				return
 			}
@@ -582,4 +583,13 @@ func TestTrafficIsEightBytesPerActivation(t *testing.T) {
 			}
 		}
 	}
+}
+
+// byLattigo is the backend of the tests, in this process.
+func byLattigo() offline.Backend {
+	b, err := offline.NewBackend(context.Background(), offline.Lattigo{}, nil)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

@@ -2,6 +2,7 @@ package party
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,7 +26,7 @@ type Production struct {
 // group, and tells progress, if not nil, how many there are, fractions of a
 // group included. A run that is cut short loses the group it was at and nothing
 // else; calling Produce again goes on from there.
-func (c *Client) Produce(ctx context.Context, target int, progress func(ready float64)) (p Production, err error) {
+func (c *Client) Produce(ctx context.Context, target int, backend offline.Backend, progress func(ready float64)) (p Production, err error) {
 	if most := maxHalves - offline.GroupSize(c.plan); target > most {
 		return p, fmt.Errorf("producing: %d bundles are more than two stores can compare when they meet; at most %d can be ready", target, most)
 	}
@@ -38,10 +39,11 @@ func (c *Client) Produce(ctx context.Context, target int, progress func(ready fl
 		return p, fmt.Errorf("producing: %w", err)
 	}
 	defer s.Close()
-	run, err := offline.NewClient(ctx, s, c.plan)
+	run, err := offline.NewClient(ctx, s, c.plan, backend)
 	if err != nil {
 		return p, fmt.Errorf("producing: %w", err)
 	}
+	defer func() { err = errors.Join(err, run.Close()) }()
 	for p.Ready < target {
 		n := min(offline.GroupSize(c.plan), target-p.Ready)
 		if progress != nil {

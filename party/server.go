@@ -24,7 +24,9 @@ type Server struct {
 	plan  [32]byte
 	spec  *correlation.BundleSpec
 	store *store.Store
-	log   *slog.Logger
+	// backends are those that a client may choose from.
+	backends []offline.Backend
+	log      *slog.Logger
 
 	warm      *quota     // what is claimed and waits in memory for its inputs
 	producing *turnstile // production runs
@@ -46,9 +48,9 @@ const (
 	meetings    = 16
 )
 
-// NewServer returns a server of m whose halves are in st. It logs who did what,
-// never what was computed.
-func NewServer(m *model.Model, st *store.Store, log *slog.Logger) (*Server, error) {
+// NewServer returns a server of m whose halves are in st and are made by any of
+// backends, as the client chooses. It logs who did what, never what was computed.
+func NewServer(m *model.Model, st *store.Store, backends []offline.Backend, log *slog.Logger) (*Server, error) {
 	if m.Weights == nil {
 		return nil, fmt.Errorf("serving a model: %w", model.ErrNoWeights)
 	}
@@ -57,6 +59,7 @@ func NewServer(m *model.Model, st *store.Store, log *slog.Logger) (*Server, erro
 		plan:      m.Plan.Hash(),
 		spec:      m.Plan.Bundle(),
 		store:     st,
+		backends:  backends,
 		log:       log,
 		warm:      newQuota(warmMemory, warmEach),
 		producing: newTurnstile("other production runs", productions),
@@ -200,7 +203,19 @@ func (v *visit) produce(ctx context.Context) error {
 	if err := v.welcome(ctx); err != nil {
 		return err
 	}
-	return offline.Serve(ctx, v.stream, v.model.Plan, v.model.Weights, v)
+	return offline.Serve(ctx, v.stream, v.model.Plan, v.model.Weights, v.backend, v)
+}
+
+// backend returns the backend of that name, if the server allows it.
+func (v *visit) backend(_ context.Context, name string) (offline.Backend, error) {
+	var names []string
+	for _, b := range v.backends {
+		if b.Name == name {
+			return b, nil
+		}
+		names = append(names, b.Name)
+	}
+	return offline.Backend{}, fmt.Errorf("the server does not allow backend %q; it allows %s (serve --backend)", name, strings.Join(names, ", "))
 }
 
 // Put writes the server's halves of a group; visit is the [offline.Sink] of its

@@ -59,7 +59,7 @@ loses the group it was making and nothing else: run it again.`,
 			}
 			defer c.Close()
 			progress, finish := productionProgress(c.met.Ready, bundles)
-			p, err := c.Produce(cmd.Context(), bundles, progress)
+			p, err := c.Produce(cmd.Context(), bundles, lattigo, progress)
 			finish()
 			if err != nil {
 				ready, _ := c.Ready() // the error that counts is the first

@@ -43,7 +43,7 @@ func startRefill(ctx context.Context, c *party.Client, n, group int) *refill {
 				continue
 			}
 			if err == nil {
-				_, err = c.Produce(ctx, min(n, ready+group), nil)
+				_, err = c.Produce(ctx, min(n, ready+group), lattigo, nil)
 			}
 			if err != nil && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "pascaline: producing beside the inferences has stopped:", err)

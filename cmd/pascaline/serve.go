@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/link"
+	"pascaline/offline"
 	"pascaline/party"
 	"pascaline/store"
 )
@@ -91,7 +92,7 @@ func (f *serveFlags) run(ctx context.Context) error {
 	}
 	defer st.Close()
 	log := f.log()
-	p, err := party.NewServer(m, st, log)
+	p, err := party.NewServer(m, st, []offline.Backend{lattigo}, log)
 	if err != nil {
 		return err
 	}
