@@ -72,11 +72,26 @@ const (
 	replyShift = 8 // c1' has so many bits below the unit
 	replyBits  = 64 + replyShift
 
-	// maxLinearTerms bounds the terms of a coefficient of a reply, those of all
-	// output channels in a polynomial included: see the proof above. The search for
-	// a layout keeps to it (linear_layout.go).
+	// maxLinearTerms bounds the terms of a coefficient of a reply: see the proof
+	// above.
 	maxLinearTerms = 1 << 20
 )
+
+// linearParameters are what the layouts of linear correlations depend on.
+var linearParameters = parameters{
+	n:              linearN,
+	maxTerms:       maxLinearTerms,
+	tooMany:        "would blur the last place",
+	maxQueryGroups: maxCiphers,
+	cipherMemory:   2 * 2 * linearN * 8,
+	bandMemory:     128 << 20,
+	querySize:      queryCipherSize,
+	maskSize:       replyMaskSize,
+	productWork:    11_000,
+	weightWork: func(weights, stride int) int64 {
+		return min(combineWork(weights), transformWork(stride))
+	},
+}
 
 // linearRing is the ring and the constants that follow from its primes.
 type linearRing struct {

@@ -26,9 +26,6 @@ const (
 	replyHeader        = 1
 	replyMaskSize      = linearN * replyBits / 8
 	linearKeySize      = 1 + ring.SeedSize + 2*linearN*primeBits/8
-
-	// cipherMemory is what a ciphertext takes in memory.
-	cipherMemory = 2 * 2 * linearN * 8
 )
 
 // LinearEncryptor is the client's side of linear correlations: it holds a secret
@@ -228,12 +225,14 @@ func (e *LinearEncryptor) decrypt(p *LinearPacking, y [][]uint64, seg, k int, re
 }
 
 // eachReplyRun calls f for each run of n neighbouring outputs of a reply, in the
-// order of its bytes: of image g, output channel channel, the first being pixel
-// y·OutW + x at coefficient at.
-func (p *LinearPacking) eachReplyRun(seg, k int, f func(g, pixel, channel, n, at int)) {
+// order of its bytes: of image g of the group or of those side by side, output
+// channel channel of that image, the first being pixel y·OutW + x at coefficient
+// at.
+func (p *packing) eachReplyRun(seg, k int, f func(g, pixel, channel, n, at int)) {
 	p.eachOutput(seg, func(g, pixel, n, at int) {
 		for o := range p.outputsOf(k) {
-			f(g, pixel, k*p.outputs+o, n, o*p.channels*p.length+at)
+			channel := k*p.outputs + o
+			f(g+channel/p.shape.K, pixel, channel%p.shape.K, n, o*p.channels*p.length+at)
 		}
 	})
 }

@@ -3,20 +3,19 @@ package offline
 import "fmt"
 
 const (
-	// What layouts are compared by, in nanoseconds: a byte at some 100 Mbit/s, and
-	// the product of a query and a polynomial of weights.
-	byteWork    = 100
-	productWork = 11_000
+	// byteWork is what layouts are compared by besides work, in nanoseconds: a byte
+	// at some 100 Mbit/s.
+	byteWork = 100
 
 	// fullSegments is how many segments of one channel each make packing
 	// several channels into a polynomial pointless: it would save less than the
 	// last segment.
 	fullSegments = 64
 
-	// maxStrips bounds the strips tried where fewer suffice, and below smallHalo
-	// narrower ones gain nothing to speak of.
+	// maxStrips bounds the strips tried where fewer suffice, and below a
+	// smallHalo-th of the degree narrower ones gain nothing to speak of.
 	maxStrips = 16
-	smallHalo = linearN / 32
+	smallHalo = 32
 
 	// maxCuts bounds the segments that a search cuts, which is nearly all of its
 	// work: a tenth of a second. Layers of a network take a few hundred.
@@ -33,14 +32,14 @@ type layout struct {
 // layoutSearch finds the layout of a layer that costs least. Both parties must
 // find the same one, so what bounds the search is counted and not timed.
 type layoutSearch struct {
-	p    *LinearPacking
+	p    *packing
 	best layout // work is negative: none yet
 	// tapes, tried and cuts count the tapes that hold the kernel, the layouts on
 	// them and the segments cut.
 	tapes, tried, cuts int
 }
 
-func newLayoutSearch(p *LinearPacking) *layoutSearch {
+func newLayoutSearch(p *packing) *layoutSearch {
 	return &layoutSearch{p: p, best: layout{work: -1}}
 }
 
@@ -50,11 +49,11 @@ func (s *layoutSearch) run() error {
 	p := s.p
 	for strips := 1; strips <= p.cols.out && s.cuts < maxCuts; strips = p.moreStrips(strips) {
 		t := newTape(p.rows, p.cols, p.group, strips)
-		if t.halo < linearN {
+		if t.halo < p.n {
 			s.tapes++
 			s.on(t)
 		}
-		if s.best.work >= 0 && (strips >= maxStrips || t.halo < smallHalo) {
+		if s.best.work >= 0 && (strips >= maxStrips || t.halo < p.n/smallHalo) {
 			break
 		}
 	}
@@ -62,17 +61,17 @@ func (s *layoutSearch) run() error {
 	case s.best.work >= 0:
 		return nil
 	case s.tapes > 0:
-		return fmt.Errorf("%d inferences with a kernel of %d×%d on %d×%d take more than %d ciphertexts, or %d for one channel; "+
-			"make fewer inferences at a time, or use a smaller kernel or image",
-			p.group, p.shape.KH, p.shape.KW, p.shape.H, p.shape.W, maxCiphers, maxSegments)
+		return fmt.Errorf("%d images of %d×%d with a kernel of %d×%d take more than %d ciphertexts, or %d for one channel; "+
+			"take fewer at a time, or use a smaller kernel or image",
+			p.group, p.shape.H, p.shape.W, p.shape.KH, p.shape.KW, maxCiphers, maxSegments)
 	}
 	return fmt.Errorf("a kernel of %d×%d with stride %d×%d does not fit %d coefficients",
-		p.shape.KH, p.shape.KW, p.shape.StrideH, p.shape.StrideW, linearN)
+		p.shape.KH, p.shape.KW, p.shape.StrideH, p.shape.StrideW, p.n)
 }
 
 // moreStrips returns the next number of strips worth trying: one that makes
 // them narrower.
-func (p *LinearPacking) moreStrips(strips int) int {
+func (p *packing) moreStrips(strips int) int {
 	width := ceilDiv(p.cols.out, strips)
 	if strips >= maxStrips {
 		width = (width + 1) / 2
@@ -107,45 +106,48 @@ func (s *layoutSearch) count(t *tape, length, limit int) int {
 func (s *layoutSearch) on(t tape) {
 	p := s.p
 	outputs := t.blocks * p.rows.out * t.stripOut
-	if ceilDiv(outputs, linearN) > maxSegments {
+	if ceilDiv(outputs, p.n) > maxSegments {
 		return
 	}
-	single := s.count(&t, linearN, maxSegments)
+	single := s.count(&t, p.n, maxSegments)
 	if single == 0 {
 		return
 	}
-	counts := map[int]int{linearN: single} // segments by block length, or 0
+	counts := map[int]int{p.n: single} // segments by block length, or 0
 	count := func(length int) int {
 		n, known := counts[length]
 		if !known {
-			n = s.count(&t, length, min(linearN/length*single, maxSegments))
+			n = s.count(&t, length, min(p.n/length*single, maxSegments))
 			counts[length] = n
 		}
 		return n
 	}
-	most := linearN / (t.halo + 1) // blocks in a polynomial
+	most := p.n / (t.halo + 1) // blocks in a polynomial
 	if single >= fullSegments {
-		most = 1
+		most = min(most, ceilDiv(p.inChannels, p.maxQueryGroups))
 	}
 	for c := range groupings(p.inChannels) {
 		if c > most {
 			break
 		}
-		for k := range groupings(p.shape.K) {
-			if c*k > most || k*p.terms > maxLinearTerms {
+		if ceilDiv(p.inChannels, c) > p.maxQueryGroups {
+			continue
+		}
+		for k := range groupings(p.outChannels) {
+			if c*k > most || k*p.terms > p.maxTerms {
 				break
 			}
 			s.tried++
 			m := c * k
-			l := layout{tape: t, channels: c, outputs: k, length: linearN / m}
-			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.shape.K, k)
+			l := layout{tape: t, channels: c, outputs: k, length: p.n / m}
+			queries, replies := ceilDiv(p.inChannels, c), ceilDiv(p.outChannels, k)
 			atLeast, atMost := ceilDiv(outputs, l.length), maxCiphers/max(queries, replies)
 			if atLeast > atMost {
 				continue
 			}
-			// Below 2^44, for at most 2^20 queries and replies and 2^28 products of
-			// them; the work is below 2^60.
-			perSegment := int64(queries*queryCipherSize+replies*replyMaskSize)*byteWork + int64(queries*replies)*productWork
+			// The work is below 2^60, for at most 2^20 queries and replies of all
+			// segments and 2^40 products of them.
+			perSegment := int64(queries*p.querySize+replies*p.maskSize)*byteWork + p.products(queries, replies)*p.productWork
 			if s.best.work >= 0 && int64(atLeast)*perSegment >= s.best.work {
 				continue
 			}
@@ -157,13 +159,13 @@ func (s *layoutSearch) on(t tape) {
 				// The weights are then polynomials in X^length: shorter blocks
 				// that are multiples of powers of two make their transforms
 				// cheaper.
-				for unit := 2; unit <= linearN/m; unit *= 2 {
-					if length := linearN / m / unit * unit; count(length) == n {
+				for unit := 2; unit <= p.n/m; unit *= 2 {
+					if length := p.n / m / unit * unit; count(length) == n {
 						l.length = length
 					}
 				}
 			}
-			l.work = int64(n)*perSegment + int64(queries*replies)*p.weightWork(l)
+			l.work = int64(n)*perSegment + p.products(queries, replies)*p.weightsWork(l)
 			if s.best.work < 0 || l.work < s.best.work {
 				s.best = l
 			}
@@ -171,13 +173,24 @@ func (s *layoutSearch) on(t tape) {
 	}
 }
 
-// weightWork returns what the values of a polynomial of weights cost.
-func (p *LinearPacking) weightWork(l layout) int64 {
+// products returns about how many polynomials of weights there are between so
+// many queries and replies of a segment: those between images side by side, but
+// at their borders, are zero.
+func (p *packing) products(queries, replies int) int64 {
+	n := int64(queries) * int64(replies)
+	if p.images > 1 {
+		n = min(n, n/int64(p.images)+int64(queries+replies))
+	}
+	return n
+}
+
+// weightsWork returns what the values of a polynomial of weights cost.
+func (p *packing) weightsWork(l layout) int64 {
 	taps, stride := p.rows.taps*p.cols.taps, 1
 	if taps == 1 {
 		stride = l.length & -l.length // the power of two in it
 	}
-	return min(combineWork(taps*l.channels*l.outputs), transformWork(stride))
+	return p.weightWork(taps*l.channels*l.outputs, stride)
 }
 
 // groupings yields the sizes of groups worth trying to split n things into, from

@@ -10,6 +10,11 @@ import (
 // linear correlations of one layer for a group of inferences. Both parties
 // derive it alike from the layer's shape and the size of the group. It is
 // immutable.
+type LinearPacking struct{ packing }
+
+// packing says which coefficient of which ciphertext carries what where a group
+// of images is convolved with the same weights, under encryption, or several
+// single images, side by side, with weights of their own.
 //
 // A convolution with strides is the sum of convolutions of stride 1 over the
 // phases of its input ([axis]): a channel below is one phase of one channel. The
@@ -30,15 +35,21 @@ import (
 // channels · length is at most the degree of the ring and because segments fit
 // their blocks ([tape.fits]).
 //
+// Images side by side have channels and output channels of their own, one
+// image's after the other's, and weights only between those of one image.
+//
 // What the layout costs is one query for each segment and group of channels,
 // and one reply for each segment and group of output channels.
-type LinearPacking struct {
-	shape      ring.ConvShape
-	group      int
-	rows, cols axis
-	tape       tape
-	inChannels int // channels times phases
-	terms      int // products that one output sums: taps that meet data, in all channels
+type packing struct {
+	*parameters
+	shape       ring.ConvShape
+	group       int // images on a tape
+	images      int // side by side; group or images is 1
+	rows, cols  axis
+	tape        tape
+	inChannels  int // channels times phases, of all images
+	outChannels int // of all images
+	terms       int // products that one output sums: taps that meet data, in all channels
 
 	channels, outputs int // in one polynomial
 	length            int // of a block in a polynomial
@@ -60,12 +71,32 @@ const (
 	maxSegments = 1 << 16
 	maxCiphers  = 1 << 20
 
-	// bandMemory bounds the queries that the server holds in values at a time,
-	// and maxBand the segments of a band, so that a worker's sums stay in its
-	// cache. Both fix the order of the replies.
-	bandMemory = 128 << 20
-	maxBand    = 16
+	// maxBand bounds the segments that the server works on at a time, so that a
+	// worker's sums stay in its cache. With parameters.bandMemory it fixes the order
+	// of the replies.
+	maxBand = 16
 )
+
+// parameters are what a packing depends on of the scheme that it is for.
+type parameters struct {
+	n int // degree of the ring
+
+	// maxTerms bounds the terms of a coefficient of a reply, those of all output
+	// channels in a polynomial included. The search for a layout keeps to it.
+	maxTerms int
+	tooMany  string // what more terms would do
+
+	maxQueryGroups int
+	cipherMemory   int // of a query in values
+	bandMemory     int // bounds the queries that the server holds in values at a time
+
+	// Bytes of a query, and of a reply less its outputs.
+	querySize, maskSize int
+	// What the product of a query and a polynomial of weights takes, in nanoseconds,
+	// and the values of a polynomial of so many weights in X^stride.
+	productWork int64
+	weightWork  func(weights, stride int) int64
+}
 
 // NewLinearPacking returns the layout for a layer of the given shape and a group
 // of inferences: the one that costs least, a byte sent counting as byteWork of
@@ -73,7 +104,7 @@ const (
 // than maxCiphers ciphertexts, whose kernel is too large for a polynomial, or
 // whose outputs would blur (linear.go).
 func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
-	p, err := newLinearPacking(shape, group)
+	p, err := newPacking(&linearParameters, shape, group, 1)
 	if err != nil {
 		return nil, fmt.Errorf("packing a linear layer: %w", err)
 	}
@@ -82,39 +113,42 @@ func NewLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
 		return nil, fmt.Errorf("packing a linear layer: %w", err)
 	}
 	p.use(s.best)
-	return p, nil
+	return &LinearPacking{*p}, nil
 }
 
-// newLinearPacking returns what does not depend on the layout.
-func newLinearPacking(shape ring.ConvShape, group int) (*LinearPacking, error) {
+// newPacking returns what does not depend on the layout.
+func newPacking(params *parameters, shape ring.ConvShape, group, images int) (*packing, error) {
 	if err := shape.Validate(); err != nil {
 		return nil, err
 	}
 	if group < 1 || group > maxLinearGroup {
-		return nil, fmt.Errorf("a group of %d inferences; it must be from 1 to %d", group, maxLinearGroup)
+		return nil, fmt.Errorf("a group of %d images; it must be from 1 to %d", group, maxLinearGroup)
 	}
-	p := &LinearPacking{
-		shape: shape,
-		group: group,
-		rows:  newAxis(shape.H, shape.OutH(), shape.KH, shape.StrideH, shape.PadTop),
-		cols:  newAxis(shape.W, shape.OutW(), shape.KW, shape.StrideW, shape.PadLeft),
+	p := &packing{
+		parameters:  params,
+		shape:       shape,
+		group:       group,
+		images:      images,
+		rows:        newAxis(shape.H, shape.OutH(), shape.KH, shape.StrideH, shape.PadTop),
+		cols:        newAxis(shape.W, shape.OutW(), shape.KW, shape.StrideW, shape.PadLeft),
+		outChannels: images * shape.K,
 	}
-	p.inChannels = shape.C * len(p.rows.phases) * len(p.cols.phases)
+	p.inChannels = images * shape.C * len(p.rows.phases) * len(p.cols.phases)
 	p.terms = shape.C * p.rows.allTaps() * p.cols.allTaps()
-	if p.terms > maxLinearTerms {
-		return nil, fmt.Errorf("each output sums %d products; more than %d would blur the last place", p.terms, maxLinearTerms)
+	if p.terms > p.maxTerms {
+		return nil, fmt.Errorf("each output sums %d products; more than %d %s", p.terms, p.maxTerms, p.tooMany)
 	}
 	return p, nil
 }
 
 // use fixes the layout.
-func (p *LinearPacking) use(l layout) {
+func (p *packing) use(l layout) {
 	p.tape, p.channels, p.outputs = l.tape, l.channels, l.outputs
 	p.length = l.length
 	p.segments = p.tape.segments(p.length, p.tape.end())
 	p.queryGroups = ceilDiv(p.inChannels, p.channels)
-	p.replyGroups = ceilDiv(p.shape.K, p.outputs)
-	p.band = max(1, min(maxBand, bandMemory/(p.queryGroups*cipherMemory)))
+	p.replyGroups = ceilDiv(p.outChannels, p.outputs)
+	p.band = max(1, min(maxBand, p.bandMemory/(p.queryGroups*p.cipherMemory)))
 	p.counts = make([]int, len(p.segments))
 	for i, s := range p.segments {
 		p.counts[i] = p.outputsBefore(s.end) - p.outputsBefore(s.start)
@@ -123,7 +157,7 @@ func (p *LinearPacking) use(l layout) {
 
 // outputsBefore returns how many outputs of one channel lie before position at
 // of the tape.
-func (p *LinearPacking) outputsBefore(at int) int {
+func (p *packing) outputsBefore(at int) int {
 	t := &p.tape
 	b, at := at/t.block, at%t.block
 	left := b % t.strips * t.stripOut // columns in the strips before
@@ -137,7 +171,7 @@ func (p *LinearPacking) outputsBefore(at int) int {
 
 // eachOutput calls f for each run of n neighbouring outputs of segment i: of
 // image g, the first being pixel y·OutW + x, at position at of the block.
-func (p *LinearPacking) eachOutput(i int, f func(g, pixel, n, at int)) {
+func (p *packing) eachOutput(i int, f func(g, pixel, n, at int)) {
 	s, t := p.segments[i], &p.tape
 	t.runs(t.outputs, s.start, s.end, func(block, row, c0, c1, pos int) {
 		g, left := block/t.strips, block%t.strips*t.stripOut
@@ -147,20 +181,22 @@ func (p *LinearPacking) eachOutput(i int, f func(g, pixel, n, at int)) {
 	})
 }
 
-// channel returns the input channel and the phases of channel c.
-func (p *LinearPacking) channel(c int) (in int, row, col phase) {
+// channel returns the image among those side by side, the input channel and the
+// phases of channel c.
+func (p *packing) channel(c int) (image, in int, row, col phase) {
 	c, in = c/p.shape.C, c%p.shape.C
-	return in, p.rows.phases[c/len(p.cols.phases)], p.cols.phases[c%len(p.cols.phases)]
+	c, col = c/len(p.cols.phases), p.cols.phases[c%len(p.cols.phases)]
+	return c / len(p.rows.phases), in, p.rows.phases[c%len(p.rows.phases)], col
 }
 
-// gather sets dst to the coefficients of query j of segment i: elements of the
-// group's inputs r.
-func (p *LinearPacking) gather(dst []uint64, r [][]uint64, i, j int) {
+// gather sets dst to the coefficients of query j of segment i: elements of r, the
+// images of the group or those side by side.
+func (p *packing) gather(dst []uint64, r [][]uint64, i, j int) {
 	clear(dst)
 	s, t, sh := p.segments[i], &p.tape, p.shape
 	to := min(s.start+p.length, s.end+t.halo)
 	for c := j * p.channels; c < min((j+1)*p.channels, p.inChannels); c++ {
-		in, row, col := p.channel(c)
+		image, in, row, col := p.channel(c)
 		block := dst[(c-j*p.channels)*p.length:][:p.length]
 		t.runs(t.data, s.start, to, func(b, y, x0, x1, pos int) {
 			if y < row.lo || y >= row.hi {
@@ -171,7 +207,7 @@ func (p *LinearPacking) gather(dst []uint64, r [][]uint64, i, j int) {
 			if lo >= hi {
 				return
 			}
-			src := r[g][(y*sh.StrideH+row.d-p.rows.pad)*sh.W*sh.C+in:]
+			src := r[image+g][(y*sh.StrideH+row.d-p.rows.pad)*sh.W*sh.C+in:]
 			at := ((left+lo)*sh.StrideW + col.d - p.cols.pad) * sh.C
 			out := block[pos-x0-s.start+lo:][:hi-lo]
 			for n := range out {
@@ -183,21 +219,24 @@ func (p *LinearPacking) gather(dst []uint64, r [][]uint64, i, j int) {
 }
 
 // eachWeight calls f for each weight in the polynomial that takes query j to
-// reply k: coefficient n is weight at, or its negative.
-func (p *LinearPacking) eachWeight(j, k int, f func(n, at int, negative bool)) {
+// reply k: coefficient n is weight at, or its negative. The weights of images side
+// by side are one image's after the other's.
+func (p *packing) eachWeight(j, k int, f func(n, at int, negative bool)) {
 	sh := p.shape
 	for c := j * p.channels; c < min((j+1)*p.channels, p.inChannels); c++ {
-		in, row, col := p.channel(c)
+		image, in, row, col := p.channel(c)
+		from := max(k*p.outputs, image*sh.K) // output channels, exclusive of to
+		to := min(k*p.outputs+p.outputsOf(k), (image+1)*sh.K)
 		for y := range row.taps {
 			for x := range col.taps {
 				ky, kx := p.rows.first+y*sh.StrideH+row.d, p.cols.first+x*sh.StrideW+col.d
-				at := ((ky*sh.KW+kx)*sh.C+in)*sh.K + k*p.outputs
-				n := -((c-j*p.channels)*p.length + y*p.tape.rowStride + x)
-				for o := range p.outputsOf(k) {
+				at := (((image*sh.KH+ky)*sh.KW+kx)*sh.C+in)*sh.K - image*sh.K
+				n := ((from-k*p.outputs)*p.channels-(c-j*p.channels))*p.length - y*p.tape.rowStride - x
+				for o := from; o < to; o++ {
 					if n >= 0 {
 						f(n, at+o, false)
 					} else {
-						f(linearN+n, at+o, true) // X^n = −X^(N+n)
+						f(p.n+n, at+o, true) // X^n = −X^(N+n)
 					}
 					n += p.channels * p.length
 				}
@@ -207,17 +246,17 @@ func (p *LinearPacking) eachWeight(j, k int, f func(n, at int, negative bool)) {
 }
 
 // outputsOf returns how many output channels reply group k carries.
-func (p *LinearPacking) outputsOf(k int) int {
-	return min(p.outputs, p.shape.K-k*p.outputs)
+func (p *packing) outputsOf(k int) int {
+	return min(p.outputs, p.outChannels-k*p.outputs)
 }
 
 // queries and replies return how many ciphertexts go each way.
-func (p *LinearPacking) queries() int { return len(p.segments) * p.queryGroups }
-func (p *LinearPacking) replies() int { return len(p.segments) * p.replyGroups }
+func (p *packing) queries() int { return len(p.segments) * p.queryGroups }
+func (p *packing) replies() int { return len(p.segments) * p.replyGroups }
 
 // reply returns the segment and the group of output channels of reply i: band
 // after band, in each group after group, in each segment after segment.
-func (p *LinearPacking) reply(i int) (seg, k int) {
+func (p *packing) reply(i int) (seg, k int) {
 	from := i / (p.band * p.replyGroups) * p.band
 	n := min(p.band, len(p.segments)-from)
 	i -= from * p.replyGroups

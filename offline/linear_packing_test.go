@@ -244,7 +244,7 @@ func TestNoPlanMakesTheSearchLong(t *testing.T) {
 		{conv(511, 513, 700, 701, 3, 1, 1), 8, ""},
 		{conv(1000, 4000, 3, 8, 5, 1, 2), 8, ""}, // no fewer than 10,000 segments, and many strips to try
 	} {
-		p, err := newLinearPacking(c.shape, c.group)
+		p, err := newPacking(&linearParameters, c.shape, c.group, 1)
 		if err != nil {
 			t.Fatalf("%+v: %v", c.shape, err)
 		}
