@@ -50,6 +50,12 @@ type Layer struct {
 	Weights []int16
 }
 
+// Format keeps the weights out of logs, errors and debug output, whatever the
+// verb.
+func (l Layer) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "layer(%s, %d weights, redacted)", shapeText(l.Shape), len(l.Weights))
+}
+
 // Twin carries messages to and from the other party's backend, in order and
 // whole. What it carries the other party sees. One goroutine may send while
 // another receives.
@@ -67,6 +73,11 @@ type Request struct {
 	Input []uint64
 }
 
+// Format keeps the input out of logs, errors and debug output, whatever the verb.
+func (r Request) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "request(%v, input of %d elements, redacted)", r.Spec, len(r.Input))
+}
+
 // Validate reports what makes a request impossible in a run.
 func (r Request) Validate(run Run) error {
 	if err := r.Spec.Validate(); err != nil {
@@ -75,7 +86,7 @@ func (r Request) Validate(run Run) error {
 	want := 0
 	if s := r.Spec; s.Kind == Linear {
 		if s.Layer >= len(run.Layers) || run.Layers[s.Layer].Shape != s.Shape {
-			return fmt.Errorf("a request for linear correlations of layer %d, which is none of the run's or has another shape", s.Layer)
+			return fmt.Errorf("a request for linear correlations of layer %d, which this run does not have in that shape", s.Layer)
 		}
 		if w := run.Layers[s.Layer].Weights; run.Party == 0 && len(w) != s.Shape.WeightLen() {
 			return fmt.Errorf("a request for linear correlations of layer %d, which has %d weights and not %d", s.Layer, len(w), s.Shape.WeightLen())

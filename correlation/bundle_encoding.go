@@ -28,16 +28,17 @@ func (b *Bundle) MarshalBinary() ([]byte, error) {
 	if err := b.Validate(); err != nil {
 		return nil, fmt.Errorf("encoding: %w", err)
 	}
-	data := appendHeader(nil, kindBundle, b.Party, 0)
+	halves := slices.Concat(b.Powers, b.Linear)
+	size := headerSize + len(b.Spec.Plan) + ring.SeedSize + 8*b.Spec.vectors(b.Party)
+	for _, h := range halves {
+		size += 8 + h.size()
+	}
+	data := appendHeader(make([]byte, 0, size), kindBundle, b.Party, 0)
 	data = append(data, b.Spec.Plan[:]...)
 	data = append(data, b.Seed[:]...)
-	for _, h := range slices.Concat(b.Powers, b.Linear) {
-		half, err := h.MarshalBinary()
-		if err != nil {
-			return nil, fmt.Errorf("encoding a bundle: %w", err)
-		}
-		data = binary.LittleEndian.AppendUint64(data, uint64(len(half)))
-		data = append(data, half...)
+	for _, h := range halves {
+		data = binary.LittleEndian.AppendUint64(data, uint64(h.size()))
+		data = h.appendTo(data)
 	}
 	for _, z := range b.Opening {
 		data = appendWords(data, z)
@@ -46,8 +47,8 @@ func (b *Bundle) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBundle decodes a bundle of the given specification. Whatever data
-// holds, it takes no more memory than a few times data itself; an error wraps
-// [ErrHalf] unless the specification is at fault.
+// holds, what it returns takes no more memory than data itself and a kilobyte for
+// each half; an error wraps [ErrHalf] unless the specification is at fault.
 func UnmarshalBundle(spec *BundleSpec, data []byte) (*Bundle, error) {
 	if err := spec.Validate(); err != nil {
 		return nil, fmt.Errorf("decoding a bundle: %w", err)

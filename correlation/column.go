@@ -1,6 +1,6 @@
 package correlation
 
-import "fmt"
+import "strconv"
 
 // Column is one vector of a half.
 type Column struct {
@@ -56,7 +56,7 @@ func (s Spec) Columns(party int) []Column {
 		columns := []Column{{Name: "rho", Width: 1, Bits: s.MaskBits}}
 		for k := 2; k <= s.Degree; k++ {
 			for _, word := range []string{"lo", "hi"} {
-				columns = append(columns, Column{Name: fmt.Sprint(word, k), Width: 1, Bits: 64, Product: true})
+				columns = append(columns, Column{Name: word + strconv.Itoa(k), Width: 1, Bits: 64, Product: true})
 			}
 		}
 		return columns

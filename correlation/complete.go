@@ -1,15 +1,17 @@
 package correlation
 
 import (
+	"fmt"
 	"math/bits"
+	"slices"
 
 	"pascaline/ring"
 )
 
 // Complete makes the product columns of h explicit such that h and other, the
 // other party's half of the same specification, form a correlation: what a
-// trusted dealer does with two seeds. Both must be valid; it is not for linear
-// ones (see [CompleteLinear]).
+// trusted dealer does with two seeds. Both must be valid and none linear (see
+// [CompleteLinear]).
 func Complete(h, other *Half) {
 	h0, h1 := h, other
 	if h.Party == 1 {
@@ -27,6 +29,9 @@ func Complete(h, other *Half) {
 		h.less(other, convolved(spec, sum(h0.A(), h1.A()), sum(h0.B(), h1.B())))
 	case Powers:
 		h.completePowers(other)
+	default:
+		// A caller's mistake: halves left as they are would pass for a correlation.
+		panic(fmt.Sprintf("correlation: completing %v without its weights", spec.Kind))
 	}
 }
 
@@ -39,7 +44,7 @@ func (h *Half) less(other *Half, product []uint64) {
 func (h *Half) completePowers(other *Half) {
 	rho := sum(h.Rho(), other.Rho()) // below 2^62: no wrap
 	shares := other.Powers()
-	power := ring.Vec128{Lo: append([]uint64{}, rho...), Hi: make([]uint64, len(rho))}
+	power := ring.Vec128{Lo: slices.Clone(rho), Hi: make([]uint64, len(rho))}
 	for k := range shares {
 		mine := ring.MakeVec128(len(rho))
 		for i, r := range rho {

@@ -15,10 +15,10 @@ import (
 //	| "psc" (3) | kind | version | party | flags | 0 |
 //	+-----------+------+---------+-------+-------+---+
 //
-// All integers are little-endian; vectors are eight bytes for each element, a
-// vector mod 2^128 all its low words and then all its high words. The length of
-// an encoding follows from its specification and flags and is checked before
-// anything is decoded: there is one encoding of a half and nothing after it.
+// All integers are little-endian, elements of vectors eight bytes each. The length
+// of an encoding follows from its specification and the columns that are explicit,
+// and is checked before memory is taken for them: there is one encoding of a half
+// and nothing after it.
 const (
 	headerSize = 8
 	version    = 2
@@ -59,15 +59,6 @@ func readHeader(data []byte, kind byte, known byte) (party int, flags byte, rest
 		return 0, 0, nil, unusable("unknown flags %#x %#x", data[6], data[7])
 	}
 	return int(data[5]), data[6], data[headerSize:], nil
-}
-
-// sameSize checks the length of the sections of an encoding. Sizes are uint64 so
-// that no specification overflows them.
-func sameSize(got int, want uint64) error {
-	if uint64(got) != want {
-		return unusable("%d bytes follow its header, not the %d of its specification", got, want)
-	}
-	return nil
 }
 
 func appendWords(b []byte, v []uint64) []byte {

@@ -85,10 +85,12 @@ func (h *Half) SetPowers(v []ring.Vec128) {
 	}
 }
 
-// Slice returns elements from to to (exclusive) of h, sharing its memory. Of a
-// half and its slice, or of two slices that overlap, only one may be used.
+// Slice returns elements from to to (exclusive) of h, at least one, sharing its
+// memory. Of a half and its slice, or of two slices that overlap, only one may be
+// used.
 func (h *Half) Slice(from, to int) *Half {
 	if from < 0 || to > h.Spec.N || from >= to {
+		// A caller's mistake: ranges from outside are checked where they are decoded.
 		panic(fmt.Sprintf("correlation: elements %d to %d of %d", from, to, h.Spec.N))
 	}
 	part := &Half{Spec: h.Spec, Party: h.Party, Seed: h.Seed, From: h.From + from, Columns: make([][]uint64, len(h.Columns))}
@@ -110,8 +112,8 @@ func (h *Half) Validate() error {
 	if h.Party != 0 && h.Party != 1 {
 		return fmt.Errorf("%v of party %d; there are 0 and 1", h.Spec.Kind, h.Party)
 	}
-	if h.From < 0 || h.From > MaxElements {
-		return fmt.Errorf("%v that begin at element %d of their seed", h.Spec.Kind, h.From)
+	if h.From < 0 || h.From > MaxElements-h.Spec.N {
+		return fmt.Errorf("%v from element %d of their seed, %d of them; there are %d", h.Spec.Kind, h.From, h.Spec.N, MaxElements)
 	}
 	columns := h.Spec.Columns(h.Party)
 	if len(h.Columns) != len(columns) {

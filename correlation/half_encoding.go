@@ -3,6 +3,8 @@ package correlation
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
+	"slices"
 
 	"pascaline/ring"
 )
@@ -26,37 +28,52 @@ const (
 
 // MarshalBinary encodes h: its head, then its rows.
 func (h *Half) MarshalBinary() ([]byte, error) {
-	head, rows, err := h.Encode()
-	if err != nil {
-		return nil, err
+	if err := h.Validate(); err != nil {
+		return nil, fmt.Errorf("encoding: %w", err)
 	}
-	return append(head, rows...), nil
+	return h.appendTo(make([]byte, 0, h.size())), nil
 }
 
 // Encode encodes the head and the rows of h apart. Every row has
 // [Half.RowSize] bytes.
 func (h *Half) Encode() (head, rows []byte, err error) {
-	if err := h.Validate(); err != nil {
-		return nil, nil, fmt.Errorf("encoding: %w", err)
+	data, err := h.MarshalBinary()
+	if err != nil {
+		return nil, nil, err
 	}
-	head = appendHeader(make([]byte, 0, headerSize+halfFixed), kindHalf, h.Party, 0)
-	head = appendSpec(head, h.Spec)
-	head = append(head, h.Seed[:]...)
-	head = binary.LittleEndian.AppendUint64(head, uint64(h.From))
-	head = binary.LittleEndian.AppendUint64(head, h.explicit())
-	rows = make([]byte, h.Spec.N*h.RowSize())
-	at := 0
-	for i, c := range h.Spec.Columns(h.Party) {
-		switch v := h.Columns[i]; {
-		case v == nil:
-		case c.Fixed:
-			head = appendWords(head, v)
-		default:
-			scatter(rows[at:], v, c.Width, h.RowSize())
+	n := len(data) - h.Spec.N*h.RowSize()
+	return data[:n:n], data[n:], nil
+}
+
+// size returns the length of the encoding of h.
+func (h *Half) size() int {
+	fixed, row := h.Spec.sizes(h.Party, h.explicit())
+	return headerSize + halfFixed + fixed + h.Spec.N*row
+}
+
+// appendTo appends the encoding of h, which is valid.
+func (h *Half) appendTo(b []byte) []byte {
+	b = appendHeader(b, kindHalf, h.Party, 0)
+	b = appendSpec(b, h.Spec)
+	b = append(b, h.Seed[:]...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.From))
+	b = binary.LittleEndian.AppendUint64(b, h.explicit())
+	columns := h.Spec.Columns(h.Party)
+	for i, c := range columns {
+		if c.Fixed {
+			b = appendWords(b, h.Columns[i])
+		}
+	}
+	stride := h.RowSize()
+	at, end := len(b), len(b)+h.Spec.N*stride
+	b = slices.Grow(b, end-at)[:end]
+	for i, c := range columns {
+		if h.Columns[i] != nil && !c.Fixed {
+			scatter(b[at:], h.Columns[i], c.Width, stride)
 			at += 8 * c.Width
 		}
 	}
-	return head, rows, nil
+	return b
 }
 
 // explicit returns the mask of the columns that are there.
@@ -109,12 +126,12 @@ func gather(v []uint64, rows []byte, width, stride int) {
 }
 
 // UnmarshalHalf decodes a half of the given specification and party. Whatever
-// data holds, it takes no more memory than data itself; an error wraps [ErrHalf]
-// unless the specification is at fault.
+// data holds, it takes no more memory than data itself and a kilobyte; an error
+// wraps [ErrHalf].
 func UnmarshalHalf(spec Spec, party int, data []byte) (*Half, error) {
 	h, rest, err := readHead(data)
 	if err == nil && (h.Spec != spec || h.Party != party) {
-		err = unusable("party %d's half of %+v in the place of party %d's half of %+v", h.Party, h.Spec, party, spec)
+		err = unusable("party %d's half of %v in the place of party %d's half of %v", h.Party, h.Spec, party, spec)
 	}
 	if err == nil {
 		err = h.readRows(rest)
@@ -127,7 +144,7 @@ func UnmarshalHalf(spec Spec, party int, data []byte) (*Half, error) {
 
 // UnmarshalRange decodes elements from to to (exclusive) of a half of which head
 // is the head and rows are these elements' rows. Whatever they hold, it takes no
-// more memory than they do; an error wraps [ErrHalf].
+// more memory than they do and a kilobyte; an error wraps [ErrHalf].
 func UnmarshalRange(head []byte, from, to int, rows []byte) (*Half, error) {
 	h, rest, err := readHead(head)
 	switch {
@@ -164,8 +181,11 @@ func readHead(data []byte) (*Half, []byte, error) {
 	h.Seed = s.seed()
 	from, explicit := s.word(), s.word()
 	columns := h.Spec.Columns(party)
-	if from > MaxElements || explicit>>len(columns) != 0 {
-		return nil, nil, unusable("explicit columns %#x of %d from element %d", explicit, len(columns), from)
+	if from > uint64(MaxElements-h.Spec.N) {
+		return nil, nil, unusable("%d elements from element %d of their seed; there are %d", h.Spec.N, from, MaxElements)
+	}
+	if explicit>>len(columns) != 0 {
+		return nil, nil, unusable("explicit columns %#x of %d columns", explicit, len(columns))
 	}
 	h.From = int(from)
 	h.Columns = make([][]uint64, len(columns))
@@ -246,7 +266,7 @@ func readSpec(b []byte) (Spec, error) {
 		return s, unusable("its second operand is marked %d; the marks are 0 and 1", b[1])
 	}
 	s.Layer = int(binary.LittleEndian.Uint32(b[4:]))
-	s.N = int(min(binary.LittleEndian.Uint64(b[8:]), MaxElements+1))
+	s.N = int(min(binary.LittleEndian.Uint64(b[8:]), math.MaxInt))
 	for i, d := range shapeFields(&s.Shape) {
 		*d = int(binary.LittleEndian.Uint32(b[16+4*i:]))
 	}

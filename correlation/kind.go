@@ -44,5 +44,5 @@ func ParseKind(name string) (Kind, error) {
 	if i := slices.Index(kindNames[:], name); i > 0 {
 		return Kind(i), nil
 	}
-	return 0, fmt.Errorf("unknown kind %q; there are %s", name, strings.Join(kindNames[1:], ", "))
+	return 0, fmt.Errorf("unknown kind %.40q; there are %s", name, strings.Join(kindNames[1:], ", "))
 }

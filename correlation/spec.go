@@ -67,8 +67,8 @@ func (s Spec) Validate() error {
 	if err := s.validateKind(); err != nil {
 		return err
 	}
-	if s != s.relevant() {
-		return fmt.Errorf("%v with parameters of another kind: %+v", s.Kind, s)
+	if foreign := s.foreign(); foreign != "" {
+		return fmt.Errorf("%v with %s, which is for other kinds", s.Kind, foreign)
 	}
 	if w := s.Words(); w > MaxWords {
 		return fmt.Errorf("%v of %d elements take %d MiB; make at most %d MiB at a time", s.Kind, s.N, w>>17, MaxWords>>17)
@@ -91,27 +91,40 @@ func (s Spec) validateKind() error {
 			return fmt.Errorf("%v: %w", s.Kind, err)
 		}
 		if c := s.Shape; s.Kind == Matrix && c != MatrixShape(c.H, c.C, c.K) {
-			return fmt.Errorf("matrix of the shape of a convolution: %+v", c)
+			return fmt.Errorf("matrix of the shape of a convolution, %s", shapeText(c))
 		}
-		if s.Layer < 0 || s.Layer > MaxElements {
-			return fmt.Errorf("linear: layer %d", s.Layer)
+		if s.Kind == Linear && (s.Layer < 0 || s.Layer > MaxElements) {
+			return fmt.Errorf("linear: layer %d; it must be from 0 to %d", s.Layer, MaxElements)
 		}
 	}
 	return nil
 }
 
-// relevant is s without the fields that mean nothing for its kind.
-func (s Spec) relevant() Spec {
-	r := Spec{Kind: s.Kind, N: s.N}
-	switch s.Kind {
-	case Powers:
-		r.Degree, r.MaskBits = s.Degree, s.MaskBits
-	case Matrix, Convolution:
-		r.Shape, r.Fixed = s.Shape, s.Fixed
-	case Linear:
-		r.Shape, r.Layer = s.Shape, s.Layer
+// foreign names the first field that is set and means nothing for the kind of s.
+func (s Spec) foreign() string {
+	bilinear := s.Kind == Matrix || s.Kind == Convolution
+	switch {
+	case s.Degree != 0 && s.Kind != Powers:
+		return "a degree"
+	case s.MaskBits != 0 && s.Kind != Powers:
+		return "a number of mask bits"
+	case s.Shape != ring.ConvShape{} && !bilinear && s.Kind != Linear:
+		return "a shape"
+	case s.Fixed && !bilinear:
+		return "a fixed operand"
+	case s.Layer != 0 && s.Kind != Linear:
+		return "a layer"
 	}
-	return r
+	return ""
+}
+
+// String says in words what s is: its number of elements, and its pool.
+func (s Spec) String() string {
+	text := fmt.Sprintf("%d of %s", s.N, s.Pool())
+	if s.Kind == Linear {
+		text += fmt.Sprintf(" layer %d, %s", s.Layer, shapeText(s.Shape))
+	}
+	return text
 }
 
 // Pool names what s is but for its number of elements, in text, as stores and
@@ -127,13 +140,18 @@ func (s Spec) Pool() string {
 	case Matrix:
 		text += fmt.Sprintf("/%dx%dx%d", c.H, c.C, c.K)
 	case Convolution:
-		text += fmt.Sprintf("/%dx%dx%d/%dx%dx%d/s%dx%d/p%dx%dx%dx%d",
-			c.H, c.W, c.C, c.KH, c.KW, c.K, c.StrideH, c.StrideW, c.PadTop, c.PadLeft, c.PadBottom, c.PadRight)
+		text += "/" + shapeText(c)
 	}
 	if s.Fixed {
 		text += "/fixed"
 	}
 	return text
+}
+
+// shapeText names a shape: input, kernel and output channels, strides, padding.
+func shapeText(c ring.ConvShape) string {
+	return fmt.Sprintf("%dx%dx%d/%dx%dx%d/s%dx%d/p%dx%dx%dx%d",
+		c.H, c.W, c.C, c.KH, c.KW, c.K, c.StrideH, c.StrideW, c.PadTop, c.PadLeft, c.PadBottom, c.PadRight)
 }
 
 // ParsePool is the inverse of [Spec.Pool]: the specification has n elements and
@@ -167,14 +185,15 @@ func ParsePool(pool string, n int) (Spec, error) {
 			s.Shape = ring.ConvShape{H: v[0], W: v[1], C: v[2], KH: v[3], KW: v[4], K: v[5], StrideH: v[6], StrideW: v[7],
 				PadTop: v[8], PadLeft: v[9], PadBottom: v[10], PadRight: v[11]}
 		}
-	default:
-		ok = rest == ""
 	}
 	// What is written in another way than Pool writes it would name another pool.
 	if !ok || s.Pool() != pool {
-		return Spec{}, fmt.Errorf("%q is no pool of %s; write %s", pool, name, form)
+		return Spec{}, fmt.Errorf("%.120q is no pool of %s; write %s", pool, name, form)
 	}
-	return s, s.Validate()
+	if err := s.Validate(); err != nil {
+		return Spec{}, err
+	}
+	return s, nil
 }
 
 // parseNumbers reads the numbers between slashes and crosses, which may have the

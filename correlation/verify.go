@@ -10,7 +10,7 @@ import (
 // Verify checks that two halves form a correlation of the kind they say. For
 // linear ones see [VerifyLinear].
 func Verify(h0, h1 *Half) error {
-	if err := comparable(h0, h1); err != nil {
+	if err := matching(h0, h1); err != nil {
 		return err
 	}
 	spec := h0.Spec
@@ -36,8 +36,8 @@ func Verify(h0, h1 *Half) error {
 	return nil
 }
 
-// comparable checks that both halves are valid, and of one correlation.
-func comparable(h0, h1 *Half) error {
+// matching checks that both halves are valid, and of one correlation.
+func matching(h0, h1 *Half) error {
 	for party, h := range []*Half{h0, h1} {
 		if err := h.Validate(); err != nil {
 			return fmt.Errorf("verifying: party %d: %w", party, err)
@@ -47,7 +47,7 @@ func comparable(h0, h1 *Half) error {
 		}
 	}
 	if h0.Spec != h1.Spec {
-		return fmt.Errorf("verifying: party 0 holds %+v, party 1 %+v", h0.Spec, h1.Spec)
+		return fmt.Errorf("verifying: party 0 holds %v, party 1 %v", h0.Spec, h1.Spec)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ const LinearTolerance = 1
 // VerifyLinear checks that two halves form a linear correlation with weights w
 // and the client's masks r, up to [LinearTolerance].
 func VerifyLinear(w []int16, r []uint64, h0, h1 *Half) error {
-	if err := comparable(h0, h1); err != nil {
+	if err := matching(h0, h1); err != nil {
 		return err
 	}
 	spec, c := h0.Spec, h0.Spec.Shape
@@ -129,11 +129,10 @@ func VerifyLinear(w []int16, r []uint64, h0, h1 *Half) error {
 		return fmt.Errorf("verifying %v as linear", spec.Kind)
 	}
 	if len(w) != c.WeightLen() || len(r) != spec.N*c.InLen() {
-		return fmt.Errorf("verifying linear: %d weights and %d elements of r do not fit %d inferences of the shape %+v", len(w), len(r), spec.N, c)
+		return fmt.Errorf("verifying linear: %d weights and %d elements of r do not fit %v", len(w), len(r), spec)
 	}
 	s, y, want := h0.S(), h1.Y(), make([]uint64, c.OutLen())
 	for n := range spec.N {
-		clear(want)
 		ring.Conv(want, r[n*c.InLen():][:c.InLen()], w, c)
 		for i, j := 0, n*c.OutLen(); i < len(want); i, j = i+1, j+1 {
 			if d := int64(s[j] + y[j] - want[i]); d > LinearTolerance || d < -LinearTolerance {
