@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"pascaline/correlation"
 )
 
 // pillarDegree4 is PILLAR's polynomial of degree 4 on [−5, 5], over 1024 (design
@@ -333,4 +335,41 @@ func TestLongNoGrossErrorOfPowersInHundredMillionPoints(t *testing.T) {
 		}
 	}
 	t.Logf("largest error %.5f, bound %.5f", worst, bound)
+}
+
+// Both parties, dealing not counted: 32,768 points by each method.
+func BenchmarkPolynomial(b *testing.B) {
+	const frac, n = 16, 32768
+	x := fixed(rand.New(rand.NewPCG(32, 6)), n, frac, 5)
+	for _, m := range Methods() {
+		b.Run(m.String(), func(b *testing.B) {
+			p := Polynomial{Alpha: pillarDegree4, Q: 10, Method: m, ArgFrac: 10, Frac: 10}
+			for b.Loop() {
+				b.StopTimer()
+				sessions := dealtAhead(b, p.Spec(n, frac))
+				b.StartTimer()
+				err := runBoth(sessions, func(ctx context.Context, s *Session) error {
+					s.Polynomial(s.Share(x.shape, frac, x.words), p)
+					return s.Run(ctx)
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
+		})
+	}
+}
+
+// dealtAhead returns sessions whose sources have one correlation each.
+func dealtAhead(b *testing.B, spec correlation.Spec) [2]*Session {
+	sessions := twoSessions()
+	for _, s := range sessions {
+		half, err := s.source.Take(context.Background(), spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.source = strangeSource{half}
+	}
+	return sessions
 }
