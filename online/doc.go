@@ -20,4 +20,8 @@
 // the first activations, the client with p_C − r, and so on; the last answer is
 // the server's share of the output. A network whose activations lie in k rounds
 // ([model.Plan.Rounds]) takes k + 1.
+//
+// Beside it there is [Session], for values that both parties share: a program of
+// single operations, whose messages and correlations again are the caller's
+// affair (docs/session.md).
 package online

@@ -127,11 +127,15 @@ func (s *Session) bilinear(name string, x, y *Value, spec correlation.Spec, shap
 
 // convolve returns e∗y + a∗d + c, image after image.
 func convolve(e, y, d []uint64, half *correlation.Half) []uint64 {
-	shape := half.Spec.Shape
+	shape, count := half.Spec.Shape, half.Spec.N
+	if half.Spec.Kind == correlation.Matrix {
+		// Matrices with the same second operand are one matrix.
+		shape, count = correlation.MatrixShape(count*shape.H, shape.C, shape.K), 1
+	}
 	in, out := shape.InLen(), shape.OutLen()
 	a, dst := half.A(), slices.Clone(half.C())
 	term := make([]uint64, out)
-	for i := range half.Spec.N {
+	for i := range count {
 		sum := dst[i*out:][:out]
 		ring.ConvWide(term, e[i*in:][:in], y, shape)
 		ring.Add(sum, sum, term)
@@ -208,8 +212,8 @@ func (f *Fixed) Left() int {
 	return f.half.Spec.N - f.used
 }
 
-// Mul returns the product of x by the fixed operand: of a matrix m×k one use, of
-// images N×H×W×C N uses. One round, 8 bytes for each element of x and party. The
+// Mul returns the product of x by the fixed operand: of u matrices m×k, one below
+// the other, u uses; of images N×H×W×C N uses. One round, 8 bytes for each element of x and party. The
 // fractional bits add up; the product is exact mod 2^64.
 func (f *Fixed) Mul(x *Value) *Value {
 	s := f.session
@@ -221,16 +225,17 @@ func (f *Fixed) Mul(x *Value) *Value {
 		return s.fail("%s: the fixed operand is pending; call Run first", name)
 	}
 	spec := f.half.Spec
-	c, uses := spec.Shape, 1
+	c, uses := spec.Shape, 0
 	var shape []int
 	switch {
-	case spec.Kind == correlation.Matrix && slices.Equal(x.shape, []int{c.H, c.C}):
-		shape = []int{c.H, c.K}
+	case spec.Kind == correlation.Matrix && len(x.shape) == 2 && x.shape[0]%c.H == 0 && x.shape[1] == c.C:
+		uses = x.shape[0] / c.H
+		shape = []int{x.shape[0], c.K}
 	case spec.Kind == correlation.Convolution && len(x.shape) == 4 && slices.Equal(x.shape[1:], []int{c.H, c.W, c.C}):
 		uses = x.shape[0]
 		shape = []int{uses, c.OutH(), c.OutW(), c.K}
 	default:
-		return s.fail("%s: the shape does not fit", name)
+		return s.fail("%s: the operand is for %v", name, operandShape(spec))
 	}
 	if uses > f.Left() {
 		return s.fail("%s: it takes %d uses of the %d that are left of %d; fix it for more", name, uses, f.Left(), spec.N)
@@ -247,6 +252,14 @@ func (f *Fixed) Mul(x *Value) *Value {
 			return nil
 		}}
 	}}, v)
+}
+
+// operandShape names the first operands that fit.
+func operandShape(spec correlation.Spec) string {
+	if c := spec.Shape; spec.Kind == correlation.Convolution {
+		return fmt.Sprintf("images N×%d×%d×%d", c.H, c.W, c.C)
+	}
+	return fmt.Sprintf("matrices %d×%d", spec.Shape.H, spec.Shape.C)
 }
 
 // Format keeps the operand out of logs, errors and debug output, whatever the
