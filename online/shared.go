@@ -154,8 +154,8 @@ func stagesOf(p *model.Plan) [][]int {
 }
 
 // SharedSpecs lists what [NewSharedModel] and the evaluation of that many
-// inferences, in batches of batch and perhaps a smaller last one, take from the
-// source, in order.
+// inferences, in batches of batch (at least 1) and perhaps a smaller last one,
+// take from the source, in order.
 func SharedSpecs(plan *model.Plan, inferences, batch int) []correlation.Spec {
 	var specs []correlation.Spec
 	for _, n := range plan.Nodes {
@@ -163,6 +163,7 @@ func SharedSpecs(plan *model.Plan, inferences, batch int) []correlation.Spec {
 			specs = append(specs, linearSpec(n.Linear, inferences))
 		}
 	}
+	batch = max(1, batch)
 	for left := inferences; left > 0; left -= batch {
 		for _, stage := range stagesOf(plan) {
 			for _, i := range stage {
