@@ -126,8 +126,8 @@ func gather(v []uint64, rows []byte, width, stride int) {
 }
 
 // UnmarshalHalf decodes a half of the given specification and party. Whatever
-// data holds, it takes no more memory than data itself and a kilobyte; an error
-// wraps [ErrHalf].
+// data holds, what it returns takes no more memory than data itself and a
+// kilobyte; an error wraps [ErrHalf].
 func UnmarshalHalf(spec Spec, party int, data []byte) (*Half, error) {
 	h, rest, err := readHead(data)
 	if err == nil && (h.Spec != spec || h.Party != party) {
@@ -143,8 +143,9 @@ func UnmarshalHalf(spec Spec, party int, data []byte) (*Half, error) {
 }
 
 // UnmarshalRange decodes elements from to to (exclusive) of a half of which head
-// is the head and rows are these elements' rows. Whatever they hold, it takes no
-// more memory than they do and a kilobyte; an error wraps [ErrHalf].
+// is the head and rows are these elements' rows. Whatever they hold, what it
+// returns takes no more memory than they do and a kilobyte; an error wraps
+// [ErrHalf].
 func UnmarshalRange(head []byte, from, to int, rows []byte) (*Half, error) {
 	h, rest, err := readHead(head)
 	switch {

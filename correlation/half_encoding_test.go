@@ -283,7 +283,7 @@ func TestAHalfTakesNoMoreMemoryThanItsBytes(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		if limit := uint64(len(data) + len(data)/8 + 16<<10); taken > limit {
+		if limit := uint64(len(data) + len(data)/8 + 32<<10); taken > limit {
 			t.Errorf("%v: %d bytes of memory for %d of data", spec, taken, len(data))
 		}
 	}
