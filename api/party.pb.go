@@ -88,9 +88,10 @@ type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of the protocol
 	Purpose       Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=pascaline.Purpose" json:"purpose,omitempty"`
-	Plan          []byte                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`        // hash of the plan the client holds, 32 bytes
+	Plan          []byte                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`        // hash of the plan the client holds, 32 bytes, or empty: it has none, and uses pools only
 	Store         []byte                 `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`      // id of the client's store, 16 bytes
 	Bundles       uint32                 `protobuf:"varint,5,opt,name=bundles,proto3" json:"bundles,omitempty"` // PURPOSE_INFER: how many the batch will claim
+	Program       string                 `protobuf:"bytes,6,opt,name=program,proto3" json:"program,omitempty"`  // PURPOSE_SESSION: which of the server's programs to run
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +161,13 @@ func (x *Hello) GetBundles() uint32 {
 	return 0
 }
 
+func (x *Hello) GetProgram() string {
+	if x != nil {
+		return x.Program
+	}
+	return ""
+}
+
 // Welcome answers Hello; a server that cannot do what is asked fails the stream
 // instead. For PURPOSE_INFER it has set memory aside for the batch: no claim is
 // made before that.
@@ -219,9 +227,12 @@ func (x *Welcome) GetStore() []byte {
 // store: 48 bytes each, the id (16) and the digest of the public transcript that
 // made it (32).
 type Meeting struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Halves        []byte                 `protobuf:"bytes,1,opt,name=halves,proto3" json:"halves,omitempty"`
-	Batches       []*Batch               `protobuf:"bytes,2,rep,name=batches,proto3" json:"batches,omitempty"` // of pools
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Halves []byte                 `protobuf:"bytes,1,opt,name=halves,proto3" json:"halves,omitempty"`
+	// Batches of pools, one after the other: the id (16 bytes), the digest (32), the
+	// number of ranges that are spent (2, little-endian), and the first element and
+	// the one after the last of each (4 each), ascending.
+	Batches       []byte `protobuf:"bytes,2,opt,name=batches,proto3" json:"batches,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,70 +274,9 @@ func (x *Meeting) GetHalves() []byte {
 	return nil
 }
 
-func (x *Meeting) GetBatches() []*Batch {
+func (x *Meeting) GetBatches() []byte {
 	if x != nil {
 		return x.Batches
-	}
-	return nil
-}
-
-// Batch is what a store holds of a batch of a pool.
-type Batch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`               // 16 bytes
-	Digest        []byte                 `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`       // of the public transcript that made it, 32 bytes
-	Spent         []uint32               `protobuf:"varint,3,rep,packed,name=spent,proto3" json:"spent,omitempty"` // ranges of elements that are gone: from, to, from, to, …, ascending
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Batch) Reset() {
-	*x = Batch{}
-	mi := &file_party_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Batch) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Batch) ProtoMessage() {}
-
-func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Batch.ProtoReflect.Descriptor instead.
-func (*Batch) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Batch) GetId() []byte {
-	if x != nil {
-		return x.Id
-	}
-	return nil
-}
-
-func (x *Batch) GetDigest() []byte {
-	if x != nil {
-		return x.Digest
-	}
-	return nil
-}
-
-func (x *Batch) GetSpent() []uint32 {
-	if x != nil {
-		return x.Spent
 	}
 	return nil
 }
@@ -337,14 +287,14 @@ type MeetingReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Twins         []byte                 `protobuf:"bytes,1,opt,name=twins,proto3" json:"twins,omitempty"`
 	Elsewhere     uint64                 `protobuf:"varint,2,opt,name=elsewhere,proto3" json:"elsewhere,omitempty"` // bundles the server holds for other stores of the client's
-	Batches       []*Batch               `protobuf:"bytes,3,rep,name=batches,proto3" json:"batches,omitempty"`      // those of the client's whose twin the server holds, with what it has spent
+	Batches       []byte                 `protobuf:"bytes,3,opt,name=batches,proto3" json:"batches,omitempty"`      // those of the client's whose twin the server holds, with what it has spent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MeetingReply) Reset() {
 	*x = MeetingReply{}
-	mi := &file_party_proto_msgTypes[4]
+	mi := &file_party_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -356,7 +306,7 @@ func (x *MeetingReply) String() string {
 func (*MeetingReply) ProtoMessage() {}
 
 func (x *MeetingReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[4]
+	mi := &file_party_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -369,7 +319,7 @@ func (x *MeetingReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MeetingReply.ProtoReflect.Descriptor instead.
 func (*MeetingReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{4}
+	return file_party_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *MeetingReply) GetTwins() []byte {
@@ -386,7 +336,7 @@ func (x *MeetingReply) GetElsewhere() uint64 {
 	return 0
 }
 
-func (x *MeetingReply) GetBatches() []*Batch {
+func (x *MeetingReply) GetBatches() []byte {
 	if x != nil {
 		return x.Batches
 	}
@@ -405,7 +355,7 @@ type Produce struct {
 
 func (x *Produce) Reset() {
 	*x = Produce{}
-	mi := &file_party_proto_msgTypes[5]
+	mi := &file_party_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +367,7 @@ func (x *Produce) String() string {
 func (*Produce) ProtoMessage() {}
 
 func (x *Produce) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[5]
+	mi := &file_party_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +380,7 @@ func (x *Produce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Produce.ProtoReflect.Descriptor instead.
 func (*Produce) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{5}
+	return file_party_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Produce) GetBackend() string {
@@ -455,7 +405,7 @@ type ProduceReply struct {
 
 func (x *ProduceReply) Reset() {
 	*x = ProduceReply{}
-	mi := &file_party_proto_msgTypes[6]
+	mi := &file_party_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +417,7 @@ func (x *ProduceReply) String() string {
 func (*ProduceReply) ProtoMessage() {}
 
 func (x *ProduceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[6]
+	mi := &file_party_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +430,7 @@ func (x *ProduceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProduceReply.ProtoReflect.Descriptor instead.
 func (*ProduceReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{6}
+	return file_party_proto_rawDescGZIP(), []int{5}
 }
 
 // Group opens one group: bundles made together, or one batch of a pool. A group
@@ -496,7 +446,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_party_proto_msgTypes[7]
+	mi := &file_party_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -508,7 +458,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[7]
+	mi := &file_party_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -521,7 +471,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{7}
+	return file_party_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Group) GetBundles() uint32 {
@@ -554,7 +504,7 @@ type GroupReply struct {
 
 func (x *GroupReply) Reset() {
 	*x = GroupReply{}
-	mi := &file_party_proto_msgTypes[8]
+	mi := &file_party_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -566,7 +516,7 @@ func (x *GroupReply) String() string {
 func (*GroupReply) ProtoMessage() {}
 
 func (x *GroupReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[8]
+	mi := &file_party_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -579,7 +529,7 @@ func (x *GroupReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupReply.ProtoReflect.Descriptor instead.
 func (*GroupReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{8}
+	return file_party_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GroupReply) GetNonce() []byte {
@@ -599,7 +549,7 @@ type Commit struct {
 
 func (x *Commit) Reset() {
 	*x = Commit{}
-	mi := &file_party_proto_msgTypes[9]
+	mi := &file_party_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -611,7 +561,7 @@ func (x *Commit) String() string {
 func (*Commit) ProtoMessage() {}
 
 func (x *Commit) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[9]
+	mi := &file_party_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -624,7 +574,7 @@ func (x *Commit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Commit.ProtoReflect.Descriptor instead.
 func (*Commit) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{9}
+	return file_party_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Commit) GetDigest() []byte {
@@ -644,7 +594,7 @@ type CommitReply struct {
 
 func (x *CommitReply) Reset() {
 	*x = CommitReply{}
-	mi := &file_party_proto_msgTypes[10]
+	mi := &file_party_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +606,7 @@ func (x *CommitReply) String() string {
 func (*CommitReply) ProtoMessage() {}
 
 func (x *CommitReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[10]
+	mi := &file_party_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +619,7 @@ func (x *CommitReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CommitReply.ProtoReflect.Descriptor instead.
 func (*CommitReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{10}
+	return file_party_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CommitReply) GetDigest() []byte {
@@ -689,7 +639,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_party_proto_msgTypes[11]
+	mi := &file_party_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +651,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[11]
+	mi := &file_party_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +664,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{11}
+	return file_party_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Stats) GetCpuSeconds() float64 {
@@ -734,7 +684,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +696,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[12]
+	mi := &file_party_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +709,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{12}
+	return file_party_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Claim) GetIds() []byte {
@@ -778,7 +728,7 @@ type ClaimReply struct {
 
 func (x *ClaimReply) Reset() {
 	*x = ClaimReply{}
-	mi := &file_party_proto_msgTypes[13]
+	mi := &file_party_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +740,7 @@ func (x *ClaimReply) String() string {
 func (*ClaimReply) ProtoMessage() {}
 
 func (x *ClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[13]
+	mi := &file_party_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +753,7 @@ func (x *ClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClaimReply.ProtoReflect.Descriptor instead.
 func (*ClaimReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{13}
+	return file_party_proto_rawDescGZIP(), []int{12}
 }
 
 // PoolClaim names ranges of batches that the client has claimed in its store.
@@ -816,7 +766,7 @@ type PoolClaim struct {
 
 func (x *PoolClaim) Reset() {
 	*x = PoolClaim{}
-	mi := &file_party_proto_msgTypes[14]
+	mi := &file_party_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +778,7 @@ func (x *PoolClaim) String() string {
 func (*PoolClaim) ProtoMessage() {}
 
 func (x *PoolClaim) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[14]
+	mi := &file_party_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +791,7 @@ func (x *PoolClaim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolClaim.ProtoReflect.Descriptor instead.
 func (*PoolClaim) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{14}
+	return file_party_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PoolClaim) GetRanges() []*PoolRange {
@@ -862,7 +812,7 @@ type PoolRange struct {
 
 func (x *PoolRange) Reset() {
 	*x = PoolRange{}
-	mi := &file_party_proto_msgTypes[15]
+	mi := &file_party_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -874,7 +824,7 @@ func (x *PoolRange) String() string {
 func (*PoolRange) ProtoMessage() {}
 
 func (x *PoolRange) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[15]
+	mi := &file_party_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -887,7 +837,7 @@ func (x *PoolRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolRange.ProtoReflect.Descriptor instead.
 func (*PoolRange) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{15}
+	return file_party_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PoolRange) GetId() []byte {
@@ -916,14 +866,14 @@ func (x *PoolRange) GetTo() uint32 {
 // knew.
 type PoolClaimReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Behind        []*Batch               `protobuf:"bytes,1,rep,name=behind,proto3" json:"behind,omitempty"`
+	Behind        []byte                 `protobuf:"bytes,1,opt,name=behind,proto3" json:"behind,omitempty"` // as in Meeting
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PoolClaimReply) Reset() {
 	*x = PoolClaimReply{}
-	mi := &file_party_proto_msgTypes[16]
+	mi := &file_party_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +885,7 @@ func (x *PoolClaimReply) String() string {
 func (*PoolClaimReply) ProtoMessage() {}
 
 func (x *PoolClaimReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[16]
+	mi := &file_party_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,29 +898,29 @@ func (x *PoolClaimReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolClaimReply.ProtoReflect.Descriptor instead.
 func (*PoolClaimReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{16}
+	return file_party_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *PoolClaimReply) GetBehind() []*Batch {
+func (x *PoolClaimReply) GetBehind() []byte {
 	if x != nil {
 		return x.Behind
 	}
 	return nil
 }
 
-// Export asks the server to write its half of claimed ranges to files.
+// Export asks the server to write its half of what will be claimed to files.
 type Export struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Format        string                 `protobuf:"bytes,1,opt,name=format,proto3" json:"format,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`    // of the folder, chosen by the client
-	Count         uint32                 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"` // elements
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // of the folder
+	Spec          []byte                 `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"` // what, and how many (correlation.Spec)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_party_proto_msgTypes[17]
+	mi := &file_party_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -982,7 +932,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[17]
+	mi := &file_party_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -995,7 +945,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{17}
+	return file_party_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Export) GetFormat() string {
@@ -1012,13 +962,14 @@ func (x *Export) GetName() string {
 	return ""
 }
 
-func (x *Export) GetCount() uint32 {
+func (x *Export) GetSpec() []byte {
 	if x != nil {
-		return x.Count
+		return x.Spec
 	}
-	return 0
+	return nil
 }
 
+// ExportReply says that the files are begun: nothing was claimed before.
 type ExportReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1027,7 +978,7 @@ type ExportReply struct {
 
 func (x *ExportReply) Reset() {
 	*x = ExportReply{}
-	mi := &file_party_proto_msgTypes[18]
+	mi := &file_party_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +990,7 @@ func (x *ExportReply) String() string {
 func (*ExportReply) ProtoMessage() {}
 
 func (x *ExportReply) ProtoReflect() protoreflect.Message {
-	mi := &file_party_proto_msgTypes[18]
+	mi := &file_party_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,34 +1003,31 @@ func (x *ExportReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExportReply.ProtoReflect.Descriptor instead.
 func (*ExportReply) Descriptor() ([]byte, []int) {
-	return file_party_proto_rawDescGZIP(), []int{18}
+	return file_party_proto_rawDescGZIP(), []int{17}
 }
 
 var File_party_proto protoreflect.FileDescriptor
 
 const file_party_proto_rawDesc = "" +
 	"\n" +
-	"\vparty.proto\x12\tpascaline\"\x93\x01\n" +
+	"\vparty.proto\x12\tpascaline\"\xad\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12,\n" +
 	"\apurpose\x18\x02 \x01(\x0e2\x12.pascaline.PurposeR\apurpose\x12\x12\n" +
 	"\x04plan\x18\x03 \x01(\fR\x04plan\x12\x14\n" +
 	"\x05store\x18\x04 \x01(\fR\x05store\x12\x18\n" +
-	"\abundles\x18\x05 \x01(\rR\abundles\"9\n" +
+	"\abundles\x18\x05 \x01(\rR\abundles\x12\x18\n" +
+	"\aprogram\x18\x06 \x01(\tR\aprogram\"9\n" +
 	"\aWelcome\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
-	"\x05store\x18\x02 \x01(\fR\x05store\"M\n" +
+	"\x05store\x18\x02 \x01(\fR\x05store\";\n" +
 	"\aMeeting\x12\x16\n" +
-	"\x06halves\x18\x01 \x01(\fR\x06halves\x12*\n" +
-	"\abatches\x18\x02 \x03(\v2\x10.pascaline.BatchR\abatches\"E\n" +
-	"\x05Batch\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
-	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x14\n" +
-	"\x05spent\x18\x03 \x03(\rR\x05spent\"n\n" +
+	"\x06halves\x18\x01 \x01(\fR\x06halves\x12\x18\n" +
+	"\abatches\x18\x02 \x01(\fR\abatches\"\\\n" +
 	"\fMeetingReply\x12\x14\n" +
 	"\x05twins\x18\x01 \x01(\fR\x05twins\x12\x1c\n" +
-	"\telsewhere\x18\x02 \x01(\x04R\telsewhere\x12*\n" +
-	"\abatches\x18\x03 \x03(\v2\x10.pascaline.BatchR\abatches\"=\n" +
+	"\telsewhere\x18\x02 \x01(\x04R\telsewhere\x12\x18\n" +
+	"\abatches\x18\x03 \x01(\fR\abatches\"=\n" +
 	"\aProduce\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\"\x0e\n" +
@@ -1107,13 +1055,13 @@ const file_party_proto_rawDesc = "" +
 	"\tPoolRange\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\rR\x04from\x12\x0e\n" +
-	"\x02to\x18\x03 \x01(\rR\x02to\":\n" +
-	"\x0ePoolClaimReply\x12(\n" +
-	"\x06behind\x18\x01 \x03(\v2\x10.pascaline.BatchR\x06behind\"J\n" +
+	"\x02to\x18\x03 \x01(\rR\x02to\"(\n" +
+	"\x0ePoolClaimReply\x12\x16\n" +
+	"\x06behind\x18\x01 \x01(\fR\x06behind\"H\n" +
 	"\x06Export\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\tR\x06format\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\rR\x05count\"\r\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04spec\x18\x03 \x01(\fR\x04spec\"\r\n" +
 	"\vExportReply*\x99\x01\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x10\n" +
@@ -1137,40 +1085,36 @@ func file_party_proto_rawDescGZIP() []byte {
 }
 
 var file_party_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_party_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_party_proto_goTypes = []any{
 	(Purpose)(0),           // 0: pascaline.Purpose
 	(*Hello)(nil),          // 1: pascaline.Hello
 	(*Welcome)(nil),        // 2: pascaline.Welcome
 	(*Meeting)(nil),        // 3: pascaline.Meeting
-	(*Batch)(nil),          // 4: pascaline.Batch
-	(*MeetingReply)(nil),   // 5: pascaline.MeetingReply
-	(*Produce)(nil),        // 6: pascaline.Produce
-	(*ProduceReply)(nil),   // 7: pascaline.ProduceReply
-	(*Group)(nil),          // 8: pascaline.Group
-	(*GroupReply)(nil),     // 9: pascaline.GroupReply
-	(*Commit)(nil),         // 10: pascaline.Commit
-	(*CommitReply)(nil),    // 11: pascaline.CommitReply
-	(*Stats)(nil),          // 12: pascaline.Stats
-	(*Claim)(nil),          // 13: pascaline.Claim
-	(*ClaimReply)(nil),     // 14: pascaline.ClaimReply
-	(*PoolClaim)(nil),      // 15: pascaline.PoolClaim
-	(*PoolRange)(nil),      // 16: pascaline.PoolRange
-	(*PoolClaimReply)(nil), // 17: pascaline.PoolClaimReply
-	(*Export)(nil),         // 18: pascaline.Export
-	(*ExportReply)(nil),    // 19: pascaline.ExportReply
+	(*MeetingReply)(nil),   // 4: pascaline.MeetingReply
+	(*Produce)(nil),        // 5: pascaline.Produce
+	(*ProduceReply)(nil),   // 6: pascaline.ProduceReply
+	(*Group)(nil),          // 7: pascaline.Group
+	(*GroupReply)(nil),     // 8: pascaline.GroupReply
+	(*Commit)(nil),         // 9: pascaline.Commit
+	(*CommitReply)(nil),    // 10: pascaline.CommitReply
+	(*Stats)(nil),          // 11: pascaline.Stats
+	(*Claim)(nil),          // 12: pascaline.Claim
+	(*ClaimReply)(nil),     // 13: pascaline.ClaimReply
+	(*PoolClaim)(nil),      // 14: pascaline.PoolClaim
+	(*PoolRange)(nil),      // 15: pascaline.PoolRange
+	(*PoolClaimReply)(nil), // 16: pascaline.PoolClaimReply
+	(*Export)(nil),         // 17: pascaline.Export
+	(*ExportReply)(nil),    // 18: pascaline.ExportReply
 }
 var file_party_proto_depIdxs = []int32{
 	0,  // 0: pascaline.Hello.purpose:type_name -> pascaline.Purpose
-	4,  // 1: pascaline.Meeting.batches:type_name -> pascaline.Batch
-	4,  // 2: pascaline.MeetingReply.batches:type_name -> pascaline.Batch
-	16, // 3: pascaline.PoolClaim.ranges:type_name -> pascaline.PoolRange
-	4,  // 4: pascaline.PoolClaimReply.behind:type_name -> pascaline.Batch
-	5,  // [5:5] is the sub-list for method output_type
-	5,  // [5:5] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	15, // 1: pascaline.PoolClaim.ranges:type_name -> pascaline.PoolRange
+	2,  // [2:2] is the sub-list for method output_type
+	2,  // [2:2] is the sub-list for method input_type
+	2,  // [2:2] is the sub-list for extension type_name
+	2,  // [2:2] is the sub-list for extension extendee
+	0,  // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_party_proto_init() }
@@ -1184,7 +1128,7 @@ func file_party_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_party_proto_rawDesc), len(file_party_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

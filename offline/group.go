@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 
 	"pascaline/api"
 	"pascaline/correlation"
@@ -52,6 +53,7 @@ type side struct {
 	plan      *model.Plan // nil where the run makes batches only
 	spec      *correlation.BundleSpec
 	generator correlation.Generator
+	name      string // of the backend
 }
 
 // open starts the backend's run. Weights are the server's; progress may be nil.
@@ -69,16 +71,37 @@ func (s *side) open(ctx context.Context, backend Backend, weights *model.Weights
 	}
 	var err error
 	if s.generator, err = backend.Open(ctx, run); err != nil {
-		return fmt.Errorf("backend %s: %w", backend.Name, err)
+		return &BackendError{backend.Name, err}
 	}
+	s.name = backend.Name
 	return nil
 }
+
+// BackendError says that a backend failed, rather than the run around it.
+type BackendError struct {
+	Backend string
+	Err     error
+}
+
+func (e *BackendError) Error() string { return fmt.Sprintf("backend %s: %v", e.Backend, e.Err) }
+func (e *BackendError) Unwrap() error { return e.Err }
 
 // Backend is a backend as a production run uses it.
 type Backend struct {
 	correlation.Backend
 	correlation.Description
 	Settings map[string]string
+}
+
+// With returns the backend with one more setting, if it has one of that name.
+func (b Backend) With(name, value string) Backend {
+	if _, ok := b.Description.Settings[name]; !ok {
+		return b
+	}
+	all := map[string]string{name: value}
+	maps.Copy(all, b.Settings)
+	b.Settings = all
+	return b
 }
 
 // NewBackend asks a backend to describe itself.
@@ -94,21 +117,28 @@ func NewBackend(ctx context.Context, b correlation.Backend, settings map[string]
 // a plugin may be anybody's.
 func (s *side) generate(ctx context.Context, requests []correlation.Request) ([]*correlation.Half, error) {
 	halves, err := s.generator.Generate(ctx, requests)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.check(requests, halves)
 	}
+	if err != nil {
+		return nil, &BackendError{s.name, err}
+	}
+	return halves, nil
+}
+
+func (s *side) check(requests []correlation.Request, halves []*correlation.Half) error {
 	if len(halves) != len(requests) {
-		return nil, fmt.Errorf("the backend made %d correlations of %d", len(halves), len(requests))
+		return fmt.Errorf("it made %d correlations of %d", len(halves), len(requests))
 	}
 	for i, h := range halves {
 		if h == nil || h.Spec != requests[i].Spec || h.Party != s.party {
-			return nil, fmt.Errorf("the backend made something else than %v of %d elements", requests[i].Spec.Kind, requests[i].Spec.N)
+			return fmt.Errorf("it made something else than %v of %d elements", requests[i].Spec.Kind, requests[i].Spec.N)
 		}
 		if err := h.Validate(); err != nil {
-			return nil, fmt.Errorf("the backend made a half that is not valid: %w", err)
+			return fmt.Errorf("it made a half that is not valid: %w", err)
 		}
 	}
-	return halves, nil
+	return nil
 }
 
 // draw makes the halves of n bundles as far as this party draws them alone.

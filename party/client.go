@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 
 	"pascaline/api"
@@ -19,7 +18,7 @@ import (
 type Client struct {
 	conn  *link.Conn
 	plan  *model.Plan
-	hash  [32]byte
+	hash  [32]byte // zero without a plan
 	spec  *correlation.BundleSpec
 	store *store.Store
 	pair  store.Pair
@@ -36,6 +35,9 @@ type Client struct {
 type Meeting struct {
 	Ready   int // bundles that both parties hold
 	Dropped int // halves of the client's whose twin was missing
+	// Batches counts the batches of pools that both hold, DroppedBatches those of
+	// the client's that were dropped.
+	Batches, DroppedBatches int
 	// Elsewhere counts bundles in this client's store that were made with
 	// another store of the same server, and AtServer those that the server holds
 	// for another store of this client. They can be used with those stores only.
@@ -43,18 +45,19 @@ type Meeting struct {
 }
 
 // NewClient meets the server at the other end of conn, which must have the
-// given key and serve the given plan: what the two stores made with each other
-// is compared, and halves without a twin are dropped. It must not run beside another client's production
-// into the same store.
+// given key and serve the given plan, nil for pools alone: what the two stores
+// made with each other is compared, and halves without a twin are dropped. It
+// must not run beside another client's production into the same store.
 func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan *model.Plan, st *store.Store) (*Client, Meeting, error) {
 	c := &Client{
 		conn:  conn,
 		plan:  plan,
-		hash:  plan.Hash(),
-		spec:  plan.Bundle(),
 		store: st,
 
 		claimed: make(chan struct{}, 1),
+	}
+	if plan != nil {
+		c.hash, c.spec = plan.Hash(), plan.Bundle()
 	}
 	c.pair = store.Pair{Peer: server, Plan: c.hash}
 	m, err := c.meet(ctx)
@@ -64,21 +67,21 @@ func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan
 	return c, m, nil
 }
 
-// open opens a stream for one purpose; bundles is the size of a batch, or 0.
-func (c *Client) open(ctx context.Context, purpose api.Purpose, bundles int) (*link.Stream, error) {
+// open opens a stream with what hello says of its purpose.
+func (c *Client) open(ctx context.Context, hello *api.Hello) (*link.Stream, error) {
 	s, err := c.conn.Open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	twin, err := c.greet(ctx, s, purpose, bundles)
-	if err == nil && purpose != api.Purpose_PURPOSE_MEET && twin != c.pair.Twin {
+	twin, err := c.greet(ctx, s, hello)
+	if err == nil && hello.Purpose != api.Purpose_PURPOSE_MEET && twin != c.pair.Twin {
 		err = errors.New("the server has opened another store since the two met; connect again")
 	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	if purpose == api.Purpose_PURPOSE_MEET {
+	if hello.Purpose == api.Purpose_PURPOSE_MEET {
 		c.pair.Twin = twin
 	}
 	return s, nil
@@ -86,9 +89,12 @@ func (c *Client) open(ctx context.Context, purpose api.Purpose, bundles int) (*l
 
 // greet exchanges the first messages of a stream and returns the id of the
 // server's store.
-func (c *Client) greet(ctx context.Context, s *link.Stream, purpose api.Purpose, bundles int) (store.ID, error) {
+func (c *Client) greet(ctx context.Context, s *link.Stream, hello *api.Hello) (store.ID, error) {
 	id := c.store.ID()
-	hello := &api.Hello{Version: protocolVersion, Purpose: purpose, Plan: c.hash[:], Store: id[:], Bundles: uint32(bundles)}
+	hello.Version, hello.Store = protocolVersion, id[:]
+	if c.plan != nil {
+		hello.Plan = c.hash[:]
+	}
 	if err := api.Send(ctx, s, api.Kind_HELLO, hello); err != nil {
 		return store.ID{}, err
 	}
@@ -97,57 +103,6 @@ func (c *Client) greet(ctx context.Context, s *link.Stream, purpose api.Purpose,
 		return store.ID{}, err
 	}
 	return decodeStore(welcome.Store)
-}
-
-// meet compares the stores.
-func (c *Client) meet(ctx context.Context) (m Meeting, err error) {
-	s, err := c.open(ctx, api.Purpose_PURPOSE_MEET, 0)
-	if err != nil {
-		return m, err
-	}
-	defer s.Close()
-	halves, err := c.store.Halves(c.pair)
-	if err != nil {
-		return m, err
-	}
-	if len(halves) > maxHalves {
-		return m, fmt.Errorf("the store holds %d bundles for this server; at most %d can be compared: spend some, or use another store", len(halves), maxHalves)
-	}
-	if err := api.Send(ctx, s, api.Kind_MEETING, &api.Meeting{Halves: encodeHalves(halves)}); err != nil {
-		return m, err
-	}
-	var reply api.MeetingReply
-	if err := api.Receive(ctx, s, api.Kind_MEETING_REPLY, len(halves)*idSize+overhead, &reply); err != nil {
-		return m, err
-	}
-	twins, err := decodeIDs(reply.Twins)
-	if err != nil {
-		return m, err
-	}
-	isTwin := make(map[store.ID]bool, len(twins))
-	for _, id := range twins {
-		isTwin[id] = true
-	}
-	var ready, orphans []store.ID
-	for _, h := range halves {
-		if isTwin[h.ID] {
-			ready = append(ready, h.ID)
-		} else {
-			orphans = append(orphans, h.ID)
-		}
-	}
-	if len(ready) != len(twins) {
-		return m, fmt.Errorf("the server names %d twins that this store does not hold", len(twins)-len(ready))
-	}
-	if err := c.store.Drop(c.pair, orphans); err != nil {
-		return m, err
-	}
-	if err := c.store.Confirm(c.pair, ready); err != nil {
-		return m, err
-	}
-	m = Meeting{Ready: len(ready), Dropped: len(orphans), AtServer: int(min(reply.Elsewhere, math.MaxInt32))}
-	m.Elsewhere, err = elsewhere(c.store, c.pair)
-	return m, err
 }
 
 // ready returns the ids of the ready bundles, oldest first.

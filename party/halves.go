@@ -21,6 +21,33 @@ func newHalves(g *offline.Group) ([]store.NewHalf, error) {
 	return halves, nil
 }
 
+// put writes a group durably as pending.
+func put(st *store.Store, pair store.Pair, g *offline.Group) error {
+	if g.Batch == nil {
+		halves, err := newHalves(g)
+		if err != nil {
+			return err
+		}
+		return st.Put(pair, halves)
+	}
+	head, rows, err := g.Batch.Encode()
+	if err != nil {
+		return err
+	}
+	return st.PutBatch(pools(pair), store.NewBatch{
+		ID: g.IDs[0], Digest: g.Digest, Kind: g.Batch.Spec.Pool(), N: g.Batch.Spec.N,
+		Head: head, Width: g.Batch.RowSize(), Rows: rows,
+	})
+}
+
+// confirm makes a group ready.
+func confirm(st *store.Store, pair store.Pair, g *offline.Group) error {
+	if g.Batch != nil {
+		pair = pools(pair)
+	}
+	return st.Confirm(pair, groupIDs(g))
+}
+
 func groupIDs(g *offline.Group) []store.ID {
 	ids := make([]store.ID, len(g.IDs))
 	for i, id := range g.IDs {

@@ -55,7 +55,7 @@ func (c *Client) Warm(ctx context.Context, n int) (*Batch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("warming a batch of %d: %w", n, err)
 	}
-	s, err := c.open(ctx, api.Purpose_PURPOSE_INFER, n)
+	s, err := c.open(ctx, &api.Hello{Purpose: api.Purpose_PURPOSE_INFER, Bundles: uint32(n)})
 	if err != nil {
 		return nil, fmt.Errorf("warming a batch: %w", err)
 	}

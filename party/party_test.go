@@ -36,11 +36,17 @@ type world struct {
 	address              string
 	stall                time.Duration // the server's, if not the default
 	clientStore          store.ID
+	programs             map[string]party.Program
 }
 
 func newWorld(t *testing.T, m *model.Model) *world {
 	t.Helper()
-	w := &world{t: t, model: m, serverDir: t.TempDir(), clientDir: t.TempDir()}
+	return newWorldWith(t, m, nil)
+}
+
+func newWorldWith(t *testing.T, m *model.Model, programs map[string]party.Program) *world {
+	t.Helper()
+	w := &world{t: t, model: m, programs: programs, serverDir: t.TempDir(), clientDir: t.TempDir()}
 	var err error
 	if w.serverID, err = link.GenerateIdentity(); err != nil {
 		t.Fatal(err)
@@ -72,7 +78,7 @@ func (w *world) startServer() {
 	if w.serverStore, err = store.Open(w.serverDir); err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := party.NewServer(w.model, w.serverStore, []offline.Backend{byLattigo()}, slog.New(slog.DiscardHandler))
+	p, err := party.NewServer(party.Config{Model: w.model, Store: w.serverStore, Backends: []offline.Backend{byLattigo(), faulty()}, Programs: w.programs, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -214,11 +220,11 @@ func TestBundlesAreProducedAndSpent(t *testing.T) {
 	w := newWorld(t, smallModel())
 	c := w.mustConnect()
 	defer c.close()
-	if p := w.produce(c, 5); p.Bundles != 5 || p.Ready != 5 {
-		t.Fatalf("produced %d, %d ready; want 5 and 5", p.Bundles, p.Ready)
+	if p := w.produce(c, 5); p.Made != 5 || p.Ready != 5 {
+		t.Fatalf("produced %d, %d ready; want 5 and 5", p.Made, p.Ready)
 	}
-	if p := w.produce(c, 3); p.Bundles != 0 {
-		t.Fatalf("produced %d more though enough were ready", p.Bundles)
+	if p := w.produce(c, 3); p.Made != 0 {
+		t.Fatalf("produced %d more though enough were ready", p.Made)
 	}
 	atServer, atClient := w.pairs()
 	if !same(ids(t, w.serverStore, atServer, store.Ready), ids(t, c.store, atClient, store.Ready)) {

@@ -1,7 +1,9 @@
 package party
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 
 	"pascaline/store"
@@ -10,13 +12,20 @@ import (
 const (
 	// protocolVersion changes with every change of what the parties say to each
 	// other.
-	protocolVersion = 1
+	protocolVersion = 2
 
 	helloLimit = 4096
 	// maxHalves bounds the halves of a meeting: 12 MiB on the wire.
 	maxHalves = 1 << 18
+	// maxBatches bounds the batches of a meeting, and meetingLimit its messages.
+	maxBatches   = 1 << 12
+	meetingLimit = 64 << 20
 	// maxBatch bounds the bundles of one claim.
 	maxBatch = 1024
+	// maxClaims bounds the batches that one claim of pools takes from, and
+	// claimLimit its messages.
+	maxClaims  = 256
+	claimLimit = 1 << 20
 	// overhead is what a message may hold beside its list.
 	overhead = 64
 
@@ -72,6 +81,55 @@ func decodeIDs(b []byte) ([]store.ID, error) {
 		ids = append(ids, id)
 	}
 	return ids, nil
+}
+
+// encodeBatches lists what a store holds of batches.
+func encodeBatches(batches []store.Batch) []byte {
+	var list []byte
+	for _, b := range batches {
+		list = append(append(list, b.ID[:]...), b.Digest[:]...)
+		list = binary.LittleEndian.AppendUint16(list, uint16(len(b.Spent)))
+		for _, r := range b.Spent {
+			list = binary.LittleEndian.AppendUint32(list, uint32(r.From))
+			list = binary.LittleEndian.AppendUint32(list, uint32(r.To))
+		}
+	}
+	return list
+}
+
+// held is what another party says of a batch.
+type held struct {
+	digest [32]byte
+	spent  []store.Range
+}
+
+// decodeBatches is the inverse of encodeBatches, for what another party sent.
+func decodeBatches(list []byte) (map[store.ID]held, error) {
+	errCut := errors.New("a list of batches is cut short")
+	batches := make(map[store.ID]held)
+	for len(list) > 0 {
+		if len(list) < halfSize+2 {
+			return nil, errCut
+		}
+		id, h := store.ID(list[:idSize]), held{digest: [32]byte(list[idSize:halfSize])}
+		ranges := int(binary.LittleEndian.Uint16(list[halfSize:]))
+		list = list[halfSize+2:]
+		if ranges > store.MaxRanges || len(list) < 8*ranges {
+			return nil, errCut
+		}
+		for range ranges {
+			from, to := binary.LittleEndian.Uint32(list), binary.LittleEndian.Uint32(list[4:])
+			if from >= to || to > store.MaxElements {
+				return nil, fmt.Errorf("batch %v with elements %d to %d spent", id, from, to)
+			}
+			h.spent = append(h.spent, store.Range{From: int(from), To: int(to)})
+			list = list[8:]
+		}
+		if batches[id] = h; len(batches) > maxBatches {
+			return nil, fmt.Errorf("a list of more than %d batches", maxBatches)
+		}
+	}
+	return batches, nil
 }
 
 // decodeStore reads the id of the other party's store.

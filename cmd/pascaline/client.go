@@ -25,11 +25,16 @@ type clientFlags struct {
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
+	f.addPools(cmd)
+	cmd.Flags().StringVar(&f.plan, "plan", builtIn, `plan of the served model: a file, or "mnist", the built-in one`)
+}
+
+// addPools adds what commands need that use pools alone.
+func (f *clientFlags) addPools(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.server, "server", "127.0.0.1:7100", "address of the server, HOST:PORT")
 	flags.StringVar(&f.serverKey, "server-key", "", "the server's public key, or a file that holds it")
 	flags.StringVar(&f.key, "key", "", "file of this party's private key (pascaline keygen makes one)")
-	flags.StringVar(&f.plan, "plan", builtIn, `plan of the served model: a file, or "mnist", the built-in one`)
 	flags.StringVar(&f.store, "store", "client-store", "directory of this party's store")
 	addNetworkFlag(cmd, &f.network)
 	cmd.MarkFlagRequired("server-key")
@@ -76,8 +81,7 @@ type connection struct {
 	store *store.Store
 }
 
-// connect dials the server, opens the store and meets the server. In this
-// order: where nobody answers, no store is made.
+// connect connects to a server of the plan's model.
 func (f *clientFlags) connect(ctx context.Context) (*connection, error) {
 	if err := checkAddress("server", f.server, false); err != nil {
 		return nil, err
@@ -86,6 +90,20 @@ func (f *clientFlags) connect(ctx context.Context) (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.meet(ctx, plan)
+}
+
+// connectPools connects to a server of whatever model, to use pools.
+func (f *clientFlags) connectPools(ctx context.Context) (*connection, error) {
+	if err := checkAddress("server", f.server, false); err != nil {
+		return nil, err
+	}
+	return f.meet(ctx, nil)
+}
+
+// meet dials the server, opens the store and meets the server. In this order:
+// where nobody answers, no store is made.
+func (f *clientFlags) meet(ctx context.Context, plan *model.Plan) (*connection, error) {
 	id, err := readIdentity(f.key)
 	if err != nil {
 		return nil, err
@@ -119,6 +137,9 @@ func (f *clientFlags) connect(ctx context.Context) (*connection, error) {
 	if met.Dropped > 0 {
 		fmt.Fprintf(os.Stderr, "dropped %s that the server does not hold (any more)\n", count(met.Dropped, "bundle"))
 	}
+	if met.DroppedBatches > 0 {
+		fmt.Fprintf(os.Stderr, "dropped %s that the server does not hold (any more)\n", batches(met.DroppedBatches))
+	}
 	if met.Ready == 0 && met.Elsewhere > 0 {
 		fmt.Fprintf(os.Stderr, "this store holds %s made with another store of the server's, to be used when the server opens that one again\n", count(met.Elsewhere, "bundle"))
 	}
@@ -142,4 +163,12 @@ func checkStore(dir string) error {
 		return fmt.Errorf("there is no store at %s: pascaline produce makes one", dir)
 	}
 	return nil // store.Open says what else may be wrong
+}
+
+// batches writes a number of batches.
+func batches(n int) string {
+	if n == 1 {
+		return "1 batch"
+	}
+	return fmt.Sprintf("%d batches", n)
 }

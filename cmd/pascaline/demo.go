@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 )
 
 type demoFlags struct {
+	backend backendFlags
 	images  []string
 	invert  bool
 	network string
@@ -38,9 +40,11 @@ func demoCommand() *cobra.Command {
 		Short: "Show a whole private inference on this machine: two processes, from keys to results",
 		Long: `Demo makes two identities, starts a server process with the built-in model and a
 client process with sample images, lets them make correlated randomness by
-homomorphic encryption, classifies the images privately, and holds every result
-against the evaluation in the clear. It exits with an error if any disagree.`,
-		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png",
+homomorphic encryption, or by what --backend names, classifies the images
+privately, and holds every result against the evaluation in the clear. It exits
+with an error if any disagree. With --backend dealer it starts a dealer as well,
+unless --dealer says where one is.`,
+		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png\n  pascaline demo --backend dealer",
 		Args:    noArguments("your own pictures go with --image, one each"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilUnread(cmd.Context())
@@ -52,6 +56,7 @@ against the evaluation in the clear. It exits with an error if any disagree.`,
 	flags.StringArrayVar(&f.images, "image", nil, "your own picture (PNG or JPEG) instead of the samples; repeat for more")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
 	addNetworkFlag(cmd, &f.network)
+	f.backend.add(cmd)
 	return cmd
 }
 
@@ -68,12 +73,19 @@ type demo struct {
 	self    string // this program
 	model   *model.Model
 	network string
-	server  *exec.Cmd
-	// lifeline is the server's standard input. Whatever ends this process ends
-	// it, and so the server.
+	backend []string // flags that name the backend, for both parties
+	server  *child
+	dealer  *child           // where the demo has one of its own
+	usage   map[string]usage // by command
+}
+
+// child is a process that serves others.
+type child struct {
+	cmd *exec.Cmd
+	// lifeline is its standard input. Whatever ends this process ends it, and so
+	// the child.
 	lifeline io.Closer
 	address  string
-	usage    map[string]usage // by command
 }
 
 // usage is what a process took from the system.
@@ -105,6 +117,10 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	if d.backend, err = d.chooseBackend(ctx, &f.backend); err != nil {
+		return err
+	}
 	inputs, err := d.readImages(images, f.invert)
 	if err != nil {
 		return err
@@ -112,15 +128,17 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 
 	fmt.Printf("server  has the model %q: %s\n", m.Plan.Name, describe(m.Plan))
 	fmt.Printf("client  has %s and the plan: shapes and scales, no weights\n", count(len(inputs), "picture"))
+	if d.dealer != nil {
+		fmt.Println("dealer  has nothing, and is trusted to collude with neither")
+	}
 	if err := d.serve(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
 
 	bundles := max(len(inputs), demoBundles)
-	fmt.Printf("\noffline  making %s by homomorphic encryption, two processes, TLS between them\n", count(bundles, "bundle"))
+	fmt.Printf("\noffline  making %s by %s, two processes, TLS between them\n", count(bundles, "bundle"), f.backend.means())
 	var production productionReport
-	if err := d.client(ctx, &production, "produce", "--bundles", strconv.Itoa(bundles)); err != nil {
+	if err := d.client(ctx, &production, "produce", append(d.backend, "--bundles", strconv.Itoa(bundles))...); err != nil {
 		return err
 	}
 	fmt.Printf("         done in %.1f s\n\n", production.Seconds)
@@ -173,27 +191,72 @@ func (d *demo) prepare(f *demoFlags) ([]string, error) {
 
 func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 
+// chooseBackend returns the flags that name the backend for both parties. It
+// starts a dealer where one is needed and none is named.
+func (d *demo) chooseBackend(ctx context.Context, f *backendFlags) ([]string, error) {
+	name := f.names[0]
+	if strings.ContainsRune(name, filepath.Separator) {
+		path, err := filepath.Abs(name)
+		if err != nil {
+			return nil, fmt.Errorf("--backend %s: %w", name, err)
+		}
+		name = path
+	}
+	flags := []string{"--backend", name}
+	if f.directory != "" {
+		flags = append(flags, "--plugins", f.directory)
+	}
+	if f.sha256 != "" {
+		flags = append(flags, "--backend-sha256", f.sha256)
+	}
+	for k, v := range f.settings {
+		flags = append(flags, "--backend-set", k+"="+v)
+	}
+	if name != dealerName {
+		return append(flags, f.dealerFlags()...), nil
+	}
+	if f.dealer != "" {
+		return append(flags, f.dealerFlags()...), nil
+	}
+	if _, err := generateKey(d.path("dealer.key")); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.dealer, err = d.start(ctx, "dealer", "--key", d.path("dealer.key"),
+		"--allow", d.path("server.key.pub"), "--allow", d.path("client.key.pub")); err != nil {
+		return nil, err
+	}
+	return append(flags, "--dealer", d.dealer.address, "--dealer-key", d.path("dealer.key.pub")), nil
+}
+
 // serve starts the server process and waits until it takes connections.
-func (d *demo) serve(ctx context.Context) error {
-	d.server = exec.CommandContext(ctx, d.self, "serve", "--json", "--stop-with-stdin",
-		"--model", d.path("model.pasc"), "--key", d.path("server.key"), "--allow", d.path("client.key.pub"),
-		"--store", d.path("server-store"), "--listen", "127.0.0.1:0")
-	d.server.Cancel = func() error { return d.server.Process.Signal(syscall.SIGTERM) }
-	log, err := os.Create(d.path("server.log"))
+func (d *demo) serve(ctx context.Context) (err error) {
+	d.server, err = d.start(ctx, "serve", append(d.backend, "--model", d.path("model.pasc"), "--key", d.path("server.key"),
+		"--allow", d.path("client.key.pub"), "--store", d.path("server-store"))...)
+	return err
+}
+
+// start starts a process that serves others and waits until it takes connections.
+func (d *demo) start(ctx context.Context, command string, args ...string) (*child, error) {
+	args = append([]string{command, "--json", "--stop-with-stdin", "--listen", "127.0.0.1:0"}, args...)
+	c := &child{cmd: exec.CommandContext(ctx, d.self, args...)}
+	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
+	said := d.path(command + ".log")
+	log, err := os.Create(said)
 	if err != nil {
-		return fmt.Errorf("making the server's log: %w", err)
+		return nil, fmt.Errorf("making a log: %w", err)
 	}
 	defer log.Close()
-	d.server.Stderr = log
-	if d.lifeline, err = d.server.StdinPipe(); err != nil {
-		return fmt.Errorf("starting the server: %w", err)
+	c.cmd.Stderr = log
+	if c.lifeline, err = c.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", command, err)
 	}
-	out, err := d.server.StdoutPipe()
+	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		return fmt.Errorf("starting the server: %w", err)
+		return nil, fmt.Errorf("starting %s: %w", command, err)
 	}
-	if err := d.server.Start(); err != nil {
-		return fmt.Errorf("starting the server: %w", err)
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", command, err)
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	var l listening
@@ -201,29 +264,32 @@ func (d *demo) serve(ctx context.Context) error {
 		err = json.Unmarshal(line, &l)
 	}
 	if err != nil {
-		d.server.Process.Kill()
-		d.server.Wait()
-		said, _ := os.ReadFile(d.path("server.log"))
-		d.server = nil
-		return fmt.Errorf("starting the server: it ended and said: %s", said)
+		c.cmd.Process.Kill()
+		c.cmd.Wait()
+		why, _ := os.ReadFile(said)
+		return nil, fmt.Errorf("starting %s: it ended and said: %s", command, why)
 	}
 	go io.Copy(io.Discard, out)
-	d.address = l.Address
-	return nil
+	c.address = l.Address
+	return c, nil
 }
 
-// stop ends the server process, if it runs.
+// stop ends the processes that serve, if they run.
 func (d *demo) stop() error {
-	if d.server == nil {
+	server, dealer := d.server, d.dealer
+	d.server, d.dealer = nil, nil
+	return errors.Join(d.end("serve", server), d.end("dealer", dealer))
+}
+
+func (d *demo) end(command string, c *child) error {
+	if c == nil {
 		return nil
 	}
-	server := d.server
-	d.server = nil
-	d.lifeline.Close()
-	err := server.Wait()
-	d.note("serve", server.ProcessState)
+	c.lifeline.Close()
+	err := c.cmd.Wait()
+	d.note(command, c.cmd.ProcessState)
 	if err != nil {
-		return fmt.Errorf("stopping the server: %w", err)
+		return fmt.Errorf("stopping %s: %w", command, err)
 	}
 	return nil
 }
@@ -231,7 +297,7 @@ func (d *demo) stop() error {
 // client runs a command of the client's in a process of its own and decodes
 // the report that it prints.
 func (d *demo) client(ctx context.Context, report any, command string, args ...string) error {
-	full := append([]string{command, "--json", "--server", d.address, "--server-key", d.path("server.key.pub"),
+	full := append([]string{command, "--json", "--server", d.server.address, "--server-key", d.path("server.key.pub"),
 		"--key", d.path("client.key"), "--plan", d.path("model.plan"), "--store", d.path("client-store"),
 		"--network", d.network}, args...)
 	cmd := exec.CommandContext(ctx, d.self, full...)

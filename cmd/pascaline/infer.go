@@ -25,6 +25,7 @@ const warmBundles = 16
 
 type inferFlags struct {
 	client      clientFlags
+	backend     backendFlags
 	labels      string
 	count       int
 	batch       int
@@ -49,6 +50,7 @@ one bundle; make them with pascaline produce, or beside the inferences with
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args) },
 	}
 	f.client.add(cmd)
+	f.backend.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.labels, "labels", "", "IDX file with the classes of an IDX file of images")
 	flags.IntVar(&f.count, "count", 0, "take the first images only (0: all)")
@@ -161,7 +163,15 @@ func (f *inferFlags) infer(ctx context.Context, c *connection, inputs [][]uint64
 	if keep > 0 {
 		keep = max(keep, f.batch)
 	}
-	refill := startRefill(ctx, c.Client, keep, offline.GroupSize(c.plan))
+	var backend offline.Backend
+	if keep > 0 {
+		var closeBackend func()
+		if backend, closeBackend, err = f.backend.one(ctx, f.client.key, terminalLog()); err != nil {
+			return nil, nil, err
+		}
+		defer closeBackend()
+	}
+	refill := startRefill(ctx, c.Client, keep, offline.GroupSize(c.plan), backend)
 	defer refill.stop()
 	for chunk := range slices.Chunk(inputs, f.ahead(c)*f.batch) {
 		parts := slices.Collect(slices.Chunk(chunk, f.batch))

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,8 +28,8 @@ type productionReport struct {
 }
 
 func newProductionReport(p party.Production) productionReport {
-	r := productionReport{Made: p.Bundles, Ready: p.Ready, Seconds: p.Took.Seconds()}
-	if n := float64(p.Bundles); n > 0 {
+	r := productionReport{Made: p.Made, Ready: p.Ready, Seconds: p.Took.Seconds()}
+	if n := float64(p.Made); n > 0 {
 		r.ClientCPU = 1e3 * p.ClientCPU / n
 		r.ServerCPU = 1e3 * p.ServerCPU / n
 		r.SentMB = float64(p.Traffic.SentBytes) / 1e6 / n
@@ -37,57 +39,124 @@ func newProductionReport(p party.Production) productionReport {
 	return r
 }
 
+type produceFlags struct {
+	client  clientFlags
+	backend backendFlags
+	bundles int
+	kind    string
+	count   int
+	asJSON  bool
+}
+
 func produceCommand() *cobra.Command {
-	var client clientFlags
-	var bundles int
-	var asJSON bool
+	var f produceFlags
 	cmd := &cobra.Command{
 		Use:   "produce --bundles N",
-		Short: "Make correlated randomness with the server until both stores hold N bundles",
-		Long: `Produce makes bundles with the server by homomorphic encryption until N of them
-are ready in both stores. Each inference spends one. A run that is interrupted
-loses the group it was making and nothing else: run it again.`,
-		Example: "  pascaline produce --key client.key --server-key server.key.pub --bundles 64",
-		Args:    noArguments("how many bundles, --bundles says"),
+		Short: "Make correlated randomness with the server until both stores hold so much",
+		Long: `Produce makes bundles with the server until N of them are ready in both stores.
+Each inference spends one. With --kind it makes correlations of another kind, until
+--count of them are ready: for sessions of shared values, or for other programs.
+A run that is interrupted loses the group it was making and nothing else: run it
+again.
+
+--backend says what makes them: homomorphic encryption (lattigo), a trusted dealer
+(dealer), or a program of your own. The server must use the same.`,
+		Example: `  pascaline produce --key client.key --server-key server.key.pub --bundles 64
+  pascaline produce --key client.key --server-key server.key.pub --kind triples --count 1000000`,
+		Args: noArguments("how many bundles, --bundles says"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if bundles < 1 {
-				return fmt.Errorf("--bundles is %d; ask for at least 1", bundles)
+			switch {
+			case f.kind == "" && cmd.Flags().Changed("count"):
+				return errors.New("--count goes with --kind; how many bundles, --bundles says")
+			case f.kind != "" && cmd.Flags().Changed("bundles"):
+				return errors.New("--bundles and --kind are two different things to produce; run one after the other")
+			case f.kind != "":
+				return f.producePool(cmd.Context())
 			}
-			c, err := client.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			progress, finish := productionProgress(c.met.Ready, bundles)
-			p, err := c.Produce(cmd.Context(), bundles, lattigo, progress)
-			finish()
-			if err != nil {
-				ready, _ := c.Ready() // the error that counts is the first
-				return &partialError{err, fmt.Sprintf("%d of %s are ready in the store; run it again to go on", ready, count(bundles, "bundle"))}
-			}
-			r := newProductionReport(p)
-			if asJSON {
-				return printJSON(r)
-			}
-			printProduction(r)
-			return nil
+			return f.produceBundles(cmd.Context())
 		},
 	}
-	client.add(cmd)
-	cmd.Flags().IntVar(&bundles, "bundles", 64, "how many bundles to have ready in the end")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the report as JSON")
+	f.client.add(cmd)
+	f.backend.add(cmd)
+	cmd.Flags().IntVar(&f.bundles, "bundles", 64, "how many bundles to have ready in the end")
+	cmd.Flags().StringVar(&f.kind, "kind", "", "make correlations of this kind instead: "+kindUsage)
+	cmd.Flags().IntVar(&f.count, "count", 1_000_000, "with --kind, how many to have ready in the end")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	return cmd
 }
 
+func (f *produceFlags) produceBundles(ctx context.Context) error {
+	if f.bundles < 1 {
+		return fmt.Errorf("--bundles is %d; ask for at least 1", f.bundles)
+	}
+	backend, closeBackend, err := f.backend.one(ctx, f.client.key, terminalLog())
+	if err != nil {
+		return err
+	}
+	defer closeBackend()
+	c, err := f.client.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	progress, finish := productionProgress(c.met.Ready, f.bundles, "bundle")
+	p, err := c.Produce(ctx, f.bundles, backend, progress)
+	finish()
+	if err != nil {
+		ready, _ := c.Ready() // the error that counts is the first
+		return &partialError{err, fmt.Sprintf("%d of %s are ready in the store; run it again to go on", ready, count(f.bundles, "bundle"))}
+	}
+	r := newProductionReport(p)
+	if f.asJSON {
+		return printJSON(r)
+	}
+	printProduction(r)
+	return nil
+}
+
+func (f *produceFlags) producePool(ctx context.Context) error {
+	spec, err := parsePool(f.kind, f.count)
+	if err != nil {
+		return err
+	}
+	backend, closeBackend, err := f.backend.one(ctx, f.client.key, terminalLog())
+	if err != nil {
+		return err
+	}
+	defer closeBackend()
+	c, err := f.client.connectPools(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ready, err := c.PoolReady(spec)
+	if err != nil {
+		return err
+	}
+	progress, finish := productionProgress(ready, spec.N, "element")
+	p, err := c.ProducePool(ctx, spec, backend, progress)
+	finish()
+	if err != nil {
+		ready, _ := c.PoolReady(spec) // the error that counts is the first
+		return &partialError{err, fmt.Sprintf("%d of %d are ready in the store; run it again to go on", ready, spec.N)}
+	}
+	r := newPoolReport(spec, p)
+	if f.asJSON {
+		return printJSON(r)
+	}
+	r.print()
+	return nil
+}
+
 // productionProgress shows a bar on a terminal, and a line now and then
-// elsewhere. The bar counts thousandths of a bundle, because a group of many is
-// made at once.
-func productionProgress(ready, target int) (progress func(float64), finish func()) {
+// elsewhere. The bar counts thousandths of a bundle or an element, because many
+// are made at once.
+func productionProgress(ready, target int, noun string) (progress func(float64), finish func()) {
 	if ready >= target {
 		return nil, func() {}
 	}
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return progressLines(os.Stderr, target, time.Now), func() {}
+		return progressLines(os.Stderr, target, noun, time.Now), func() {}
 	}
 	began := time.Now()
 	bar := progressbar.NewOptions64(int64(1000*(target-ready)),
@@ -101,7 +170,7 @@ func productionProgress(ready, target int) (progress func(float64), finish func(
 	return func(now float64) {
 		made := now - float64(ready)
 		rate := made / time.Since(began).Seconds()
-		bar.Describe(fmt.Sprintf("bundles %d of %d, %.1f/s", int(now), target, rate))
+		bar.Describe(fmt.Sprintf("%ss %d of %d, %.1f/s", noun, int(now), target, rate))
 		bar.Set64(int64(1000 * made))
 	}, func() { bar.Finish() }
 }
@@ -110,12 +179,12 @@ func productionProgress(ready, target int) (progress func(float64), finish func(
 const progressPeriod = 30 * time.Second
 
 // progressLines writes a line when a period has passed since the last one.
-func progressLines(w io.Writer, target int, now func() time.Time) func(float64) {
+func progressLines(w io.Writer, target int, noun string, now func() time.Time) func(float64) {
 	last := now()
 	return func(ready float64) {
 		if t := now(); t.Sub(last) >= progressPeriod {
 			last = t
-			fmt.Fprintf(w, "%d of %s ready\n", int(ready), count(target, "bundle"))
+			fmt.Fprintf(w, "%d of %s ready\n", int(ready), count(target, noun))
 		}
 	}
 }

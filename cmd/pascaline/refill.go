@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"pascaline/offline"
 	"pascaline/party"
 )
 
@@ -23,10 +24,10 @@ type refill struct {
 // errNoRefill is what next returns where nothing is being produced.
 var errNoRefill = errors.New("nothing is being produced")
 
-// startRefill keeps n bundles ready, which must be enough for a batch, until
+// startRefill keeps n bundles ready, which must be enough for a batch, made by backend, until
 // stop; with n = 0 it does nothing. It produces a group at a time, so that what
 // is made can be used at once.
-func startRefill(ctx context.Context, c *party.Client, n, group int) *refill {
+func startRefill(ctx context.Context, c *party.Client, n, group int, backend offline.Backend) *refill {
 	r := &refill{ended: make(chan struct{}), made: make(chan struct{}), cancel: func() {}}
 	if n == 0 {
 		r.err = errNoRefill
@@ -43,7 +44,7 @@ func startRefill(ctx context.Context, c *party.Client, n, group int) *refill {
 				continue
 			}
 			if err == nil {
-				_, err = c.Produce(ctx, min(n, ready+group), lattigo, nil)
+				_, err = c.Produce(ctx, min(n, ready+group), backend, nil)
 			}
 			if err != nil && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "pascaline: producing beside the inferences has stopped:", err)

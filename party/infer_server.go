@@ -1,0 +1,104 @@
+package party
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pascaline/api"
+	"pascaline/link"
+	"pascaline/online"
+)
+
+// infer serves one batch of n inferences: claim, then one answer to each of the
+// client's messages. Memory is set aside before the client may claim, so that a
+// refusal costs it nothing. An end of the stream before the first message is a
+// client that did not need its warm bundles after all: they are spent
+// nevertheless.
+func (v *visit) infer(ctx context.Context, n int) error {
+	if v.plan == nil {
+		return errors.New("inferring needs the plan of the served model")
+	}
+	if n < 1 || n > maxBatch {
+		return fmt.Errorf("a batch of %d inferences; it must have from 1 to %d", n, maxBatch)
+	}
+	giveBack, err := v.warm.take(v.stream.Peer(), int64(n)*int64(v.Model.Plan.BundleMemory()))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	if err := v.welcome(ctx); err != nil {
+		return err
+	}
+	ask, err := v.awaitClaim(ctx, n)
+	if err != nil {
+		return err
+	}
+	ids, err := decodeIDs(ask.Ids)
+	if err != nil {
+		return fmt.Errorf("claiming bundles: %w", err)
+	}
+	if len(ids) != n {
+		return fmt.Errorf("claiming bundles: %d are named for a batch of %d", len(ids), n)
+	}
+	bundles, err := claim(v.Store, v.pair, v.spec, ids)
+	if err != nil {
+		return v.storeFailed(fmt.Sprintf("claiming %d bundles", n), err)
+	}
+	machine, err := online.NewServer(v.Model.Plan, v.Model.Weights, bundles)
+	if err != nil {
+		return err
+	}
+	v.log.Info("claimed", "bundles", len(ids))
+	if err := api.Send(ctx, v.stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
+		return err
+	}
+	msg, err := awaitInput(ctx, v.stream, machine.MessageSize())
+	if err != nil {
+		return err
+	}
+	v.log.Debug("inferring", "inferences", len(ids))
+	began := time.Now()
+	for round := 1; ; round++ {
+		reply, last, err := machine.Step(msg)
+		if err != nil {
+			return err
+		}
+		kind := api.Kind_MASKED_SUM
+		if last {
+			kind = api.Kind_OUTPUT
+		}
+		if err := v.stream.Send(ctx, kind, reply); err != nil {
+			return err
+		}
+		if last {
+			v.log.Info("inferred", "inferences", len(ids), "took", time.Since(began).Round(time.Microsecond))
+			return nil
+		}
+		machine.Evaluate()
+		if msg, err = v.stream.Recv(ctx, api.Kind_MASKED, machine.MessageSize()); err != nil {
+			return fmt.Errorf("round %d: %w", round, err)
+		}
+	}
+}
+
+// awaitClaim waits for the client's claim of n bundles. An honest client has only
+// to write its own: memory is not held for long for one that does nothing.
+func (v *visit) awaitClaim(ctx context.Context, n int) (*api.Claim, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, claimTime,
+		fmt.Errorf("no claim came within %v; nothing was claimed here", claimTime))
+	defer cancel()
+	ask := &api.Claim{}
+	return ask, api.Receive(ctx, v.stream, api.Kind_CLAIM, n*idSize+overhead, ask)
+}
+
+// awaitInput waits for the first message of a warm batch, which comes when the
+// client has an input. It returns io.EOF where the client has none after all.
+func awaitInput(ctx context.Context, stream *link.Stream, size int) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, warmTime,
+		fmt.Errorf("a warm batch waited %v for its input and was given up; its bundles are spent", warmTime))
+	defer cancel()
+	_, msg, err := stream.RecvNext(ctx, link.Due{Kind: api.Kind_MASKED, Max: size})
+	return msg, err
+}
