@@ -250,6 +250,10 @@ func (p *packing) outputsOf(k int) int {
 	return min(p.outputs, p.outChannels-k*p.outputs)
 }
 
+// outputCount returns how many outputs the reply for a segment and a group of
+// output channels carries.
+func (p *packing) outputCount(seg, k int) int { return p.counts[seg] * p.outputsOf(k) }
+
 // queries and replies return how many ciphertexts go each way.
 func (p *packing) queries() int { return len(p.segments) * p.queryGroups }
 func (p *packing) replies() int { return len(p.segments) * p.replyGroups }
@@ -266,7 +270,7 @@ func (p *packing) reply(i int) (seg, k int) {
 // replySize returns the bytes of the reply for a segment and a group of output
 // channels.
 func (p *LinearPacking) replySize(seg, k int) int {
-	return replyMaskSize + 8*p.counts[seg]*p.outputsOf(k)
+	return replyMaskSize + 8*p.outputCount(seg, k)
 }
 
 // QueryBytes returns how many bytes the client sends, in messages of at most
