@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	mathrand "math/rand/v2"
 	"testing"
 )
 
@@ -83,5 +84,68 @@ func BenchmarkOpen(b *testing.B) {
 	for b.Loop() {
 		s := mustOpen(b, dir)
 		must(b, s.Close())
+	}
+}
+
+// A batch of a million triples, a seed in the head and a word for each, and what
+// a session claims of it at a time.
+var million = shape{1_000_000, 8, 64}
+
+func BenchmarkPutBatch(b *testing.B) {
+	s := mustOpen(b, b.TempDir())
+	n := newBatch(b, million)
+	b.SetBytes(int64(len(n.Rows)))
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		if i > 0 {
+			must(b, s.Drop(alice, []ID{n.ID}))
+		}
+		b.StartTimer()
+		must(b, s.PutBatch(alice, n))
+	}
+}
+
+func BenchmarkClaimRanges(b *testing.B) {
+	for _, size := range []int{1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			s := mustOpen(b, b.TempDir())
+			n := newBatch(b, million)
+			b.SetBytes(int64(size * n.Width))
+			at := n.N
+			for i := 0; b.Loop(); i++ {
+				if at+size > n.N {
+					b.StopTimer()
+					n.ID = ID{byte(i), byte(i >> 8), byte(i >> 16), byte(i >> 24)}
+					putBatchReady(b, s, alice, n)
+					at = 0
+					b.StartTimer()
+				}
+				_, err := s.ClaimRanges(alice, []RangeClaim{{n.ID, []Range{{at, at + size}}}})
+				must(b, err)
+				at += size
+			}
+		})
+	}
+}
+
+// BenchmarkClaimScattered claims 1000 elements at random, as who checks a sample
+// does.
+func BenchmarkClaimScattered(b *testing.B) {
+	s := mustOpen(b, b.TempDir())
+	n := newBatch(b, million)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		n.ID = ID{byte(i), byte(i >> 8)}
+		putBatchReady(b, s, alice, n)
+		var sample []Range
+		for _, e := range mathrand.Perm(n.N)[:1000] {
+			sample = append(sample, Range{e, e + 1})
+		}
+		b.StartTimer()
+		_, err := s.ClaimRanges(alice, []RangeClaim{{n.ID, sample}})
+		must(b, err)
+		b.StopTimer()
+		must(b, s.Drop(alice, []ID{n.ID}))
+		b.StartTimer()
 	}
 }

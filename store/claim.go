@@ -60,7 +60,7 @@ func (s *Store) Claim(pair Pair, ids []ID) ([][]byte, error) {
 	if err := s.revive(); err != nil {
 		return nil, err
 	}
-	keys, again, err := s.findReady(pair, ids)
+	places, again, err := s.findReady(pair, ids)
 	if err == nil && !slices.Equal(again, halves) {
 		err = fmt.Errorf("dropped and written anew at the same time: %w", ErrUnknown)
 	}
@@ -68,15 +68,13 @@ func (s *Store) Claim(pair Pair, ids []ID) ([][]byte, error) {
 		return nil, s.failed(doing, err)
 	}
 	if err := errors.Join(damage...); err != nil {
-		return nil, s.failed(doing, errors.Join(err, s.burn(keys, halves, damage)))
+		return nil, s.failed(doing, errors.Join(err, s.burn(places, halves, damage)))
 	}
 	b := s.index.db.NewBatch()
-	for i, k := range keys {
-		err = errors.Join(err, remove(b, k, halves[i]), b.Set(idKey(ids[i]), []byte{idClaimed}, nil))
+	for i, at := range places {
+		err = errors.Join(err, remove(b, at, halves[i]), b.Set(idKey(ids[i]), []byte{idClaimed}, nil))
 	}
-	count, countErr := s.count(pair)
-	count += uint64(len(ids))
-	err = errors.Join(err, countErr, b.Set(countKey(pair), binary.BigEndian.AppendUint64(nil, count), nil))
+	err = errors.Join(err, s.add(b, countKey(pair), len(ids)))
 	if err != nil {
 		return nil, s.failed(doing, err)
 	}
@@ -84,33 +82,33 @@ func (s *Store) Claim(pair Pair, ids []ID) ([][]byte, error) {
 		return nil, s.failed(doing, err)
 	}
 	for _, r := range halves {
-		s.drain(r)
+		s.drain(r.segment)
 	}
 	return values, nil
 }
 
 // findReady looks up halves that must all be ready; mu is held.
-func (s *Store) findReady(pair Pair, ids []ID) (keys []halfKey, halves []halfRecord, err error) {
+func (s *Store) findReady(pair Pair, ids []ID) (places []place, halves []halfRecord, err error) {
 	for _, id := range ids {
-		k, r, err := s.find(pair, id)
+		at, r, err := s.findHalf(pair, id)
 		if err != nil {
 			return nil, nil, err
 		}
 		if r.State != Ready {
 			return nil, nil, fmt.Errorf("half %v: %w", id, ErrNotReady)
 		}
-		keys, halves = append(keys, k), append(halves, r)
+		places, halves = append(places, at), append(halves, r)
 	}
-	return keys, halves, nil
+	return places, halves, nil
 }
 
 // burn marks the halves with damaged values as never to be used; mu is held.
 // Those that only could not be read stay as they are.
-func (s *Store) burn(keys []halfKey, halves []halfRecord, damage []error) (err error) {
+func (s *Store) burn(places []place, halves []halfRecord, damage []error) (err error) {
 	b := s.index.db.NewBatch()
 	for i, d := range damage {
 		if errors.Is(d, ErrCorrupt) {
-			err = errors.Join(err, remove(b, keys[i], halves[i]), b.Set(idKey(halves[i].ID), []byte{idBurnt}, nil))
+			err = errors.Join(err, remove(b, places[i], halves[i]), b.Set(idKey(halves[i].ID), []byte{idBurnt}, nil))
 		}
 	}
 	if err != nil || b.Empty() {
@@ -121,7 +119,7 @@ func (s *Store) burn(keys []halfKey, halves []halfRecord, damage []error) (err e
 	}
 	for i, d := range damage {
 		if errors.Is(d, ErrCorrupt) {
-			s.drain(halves[i])
+			s.drain(halves[i].segment)
 		}
 	}
 	return nil
@@ -159,11 +157,12 @@ func unseal(r halfRecord, sealed []byte) ([]byte, error) {
 	return value, nil
 }
 
-// count returns how many halves of pair have been claimed; mu is held.
-func (s *Store) count(pair Pair) (uint64, error) {
-	b, err := s.index.get(countKey(pair))
-	if err != nil || b == nil {
-		return 0, err
+// add adds n to the counter at key; mu is held.
+func (s *Store) add(b *pebble.Batch, key []byte, n int) error {
+	var total uint64
+	v, err := s.index.get(key)
+	if err == nil && v != nil {
+		total, err = decodeCount(v)
 	}
-	return decodeCount(b)
+	return errors.Join(err, b.Set(key, binary.BigEndian.AppendUint64(nil, total+uint64(n)), nil))
 }

@@ -27,13 +27,13 @@ const (
 )
 
 // enter makes dir a store's directory where it is new, locks it, checks its
-// version and returns its id. The caller closes the lock.
-func enter(files vfs.FS, dir string) (_ io.Closer, id ID, err error) {
+// version and returns that and its id. The caller closes the lock.
+func enter(files vfs.FS, dir string) (_ io.Closer, id ID, version string, err error) {
 	if err := makeDir(files, dir); err != nil {
-		return nil, id, fmt.Errorf("creating the directory: %w", err)
+		return nil, id, "", fmt.Errorf("creating the directory: %w", err)
 	}
 	if err := checkOurs(files, dir); err != nil {
-		return nil, id, err
+		return nil, id, "", err
 	}
 	lock, err := files.Lock(files.PathJoin(dir, lockFile))
 	if err != nil {
@@ -41,9 +41,9 @@ func enter(files vfs.FS, dir string) (_ io.Closer, id ID, err error) {
 		// answer of whoever holds the lock.
 		var named *fs.PathError
 		if errors.As(err, &named) {
-			return nil, id, fmt.Errorf("taking the lock: %w", err)
+			return nil, id, "", fmt.Errorf("taking the lock: %w", err)
 		}
-		return nil, id, inUse(files, dir)
+		return nil, id, "", inUse(files, dir)
 	}
 	defer func() {
 		if err != nil {
@@ -52,45 +52,55 @@ func enter(files vfs.FS, dir string) (_ io.Closer, id ID, err error) {
 	}()
 	// A courtesy to the next one: no reason to fail for want of space.
 	_ = writeFile(files, dir, pidFile, strconv.Itoa(os.Getpid())+"\n")
-	version, err := readFile(files, files.PathJoin(dir, versionFile))
+	version, err = readFile(files, files.PathJoin(dir, versionFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// The id comes first: where there is a version, there is an id.
 		rand.Read(id[:])
 		if err := writeFile(files, dir, idFile, id.String()+"\n"); err != nil {
-			return nil, id, fmt.Errorf("writing the id: %w", err)
+			return nil, id, "", fmt.Errorf("writing the id: %w", err)
 		}
 		if err := syncDir(files, dir); err != nil {
-			return nil, id, fmt.Errorf("writing the id: %w", err)
-		}
-		if err := writeFile(files, dir, versionTemp, formatVersion); err != nil {
-			return nil, id, fmt.Errorf("writing the version: %w", err)
-		}
-		if err := files.Rename(files.PathJoin(dir, versionTemp), files.PathJoin(dir, versionFile)); err != nil {
-			return nil, id, fmt.Errorf("writing the version: %w", err)
+			return nil, id, "", fmt.Errorf("writing the id: %w", err)
 		}
 		// Before anything else is there, or checkOurs might not know it again.
-		if err := syncDir(files, dir); err != nil {
-			return nil, id, fmt.Errorf("writing the version: %w", err)
+		version = formatVersion
+		if err := writeVersion(files, dir, version); err != nil {
+			return nil, id, "", err
 		}
 	case err != nil:
-		return nil, id, fmt.Errorf("reading the version: %w", err)
-	case version != formatVersion:
-		return nil, id, fmt.Errorf("%w: its version is %q, this program reads %q: open it with the program that wrote it",
-			ErrFormat, version, formatVersion)
+		return nil, id, "", fmt.Errorf("reading the version: %w", err)
+	case version != formatVersion && version != batchVersion:
+		return nil, id, "", fmt.Errorf("%w: its version is %q, this program reads %q and %q: open it with the program that wrote it",
+			ErrFormat, version, formatVersion, batchVersion)
 	}
 	if id, err = readID(files, dir); err != nil {
-		return nil, id, fmt.Errorf("reading the id: %w", err)
+		return nil, id, "", fmt.Errorf("reading the id: %w", err)
 	}
 	for _, d := range []string{indexDir, segmentsDir} {
 		if err := files.MkdirAll(files.PathJoin(dir, d), 0o700); err != nil {
-			return nil, id, fmt.Errorf("creating the directory: %w", err)
+			return nil, id, "", fmt.Errorf("creating the directory: %w", err)
 		}
 	}
 	if err := syncDir(files, dir); err != nil {
-		return nil, id, fmt.Errorf("syncing the directory: %w", err)
+		return nil, id, "", fmt.Errorf("syncing the directory: %w", err)
 	}
-	return lock, id, nil
+	return lock, id, version, nil
+}
+
+// writeVersion replaces the file that says of which version the store is, durably.
+func writeVersion(files vfs.FS, dir, version string) error {
+	err := writeFile(files, dir, versionTemp, version)
+	if err == nil {
+		err = files.Rename(files.PathJoin(dir, versionTemp), files.PathJoin(dir, versionFile))
+	}
+	if err == nil {
+		err = syncDir(files, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the version: %w", err)
+	}
+	return nil
 }
 
 // readID reads the file that names the store.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 		fmt.Print(errors.Is(err, ErrInUse), " ", err)
 		os.Exit(0)
 	}
+	// File systems in memory come and go, and garbage need not pile up.
+	debug.SetMemoryLimit(256 << 20)
 	os.Exit(m.Run())
 }
 
@@ -64,9 +67,9 @@ func TestOtherDirectoriesAreLeftAlone(t *testing.T) {
 func TestAnotherVersionIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	must(t, mustOpen(t, dir).Close())
-	must(t, os.WriteFile(filepath.Join(dir, versionFile), []byte("pascaline store 2\n"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, versionFile), []byte("pascaline store 3\n"), 0o600))
 	_, err := Open(dir)
-	wantError(t, err, ErrFormat, "pascaline store 2", "pascaline store 1", dir)
+	wantError(t, err, ErrFormat, "pascaline store 3", "pascaline store 1", "pascaline store 2", dir)
 	must(t, os.WriteFile(filepath.Join(dir, versionFile), []byte(formatVersion), 0o600))
 	must(t, mustOpen(t, dir).Close()) // the refusal has released the lock
 }

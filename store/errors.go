@@ -15,10 +15,12 @@ var (
 	ErrClosed    = errors.New("the store is closed")
 	ErrDuplicate = errors.New("the id has been seen before")
 	ErrClaimed   = errors.New("claimed before: it can never be used again")
-	ErrUnknown   = errors.New("no such half in the store for this pair")
+	ErrUnknown   = errors.New("not in the store for this pair")
 	ErrNotReady  = errors.New("pending: the other party has not confirmed it")
 	ErrCorrupt   = errors.New("the stored value is damaged; it is burnt and will not be used")
 	ErrDiskFull  = errors.New("no space left on the disk")
+	ErrRange     = errors.New("no such range of elements")
+	ErrScattered = errors.New("the spent elements would lie in too many pieces: claim from the front")
 )
 
 // failed wraps an error from the disk, and says what to do where it is a full

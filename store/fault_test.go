@@ -69,6 +69,19 @@ type faultScript struct {
 	drop                                                    error
 }
 
+// script is a faultScript or the same for batches.
+type script interface {
+	run(s *Store)
+	errs() []error
+	check(t *testing.T, s *Store)
+}
+
+// batchScript is a faultScript for batches of one shape.
+type batchScript struct {
+	fresh, pending, ready, last, burning, unwanted NewBatch
+	put, confirm, claim, claimLast, burn, drop     error
+}
+
 func prepareFaults(t *testing.T, s *Store) *faultScript {
 	f := &faultScript{
 		small: newHalves(t, 2, small), large: newHalves(t, 2, large/2), pending: newHalves(t, 2, small),
@@ -81,6 +94,17 @@ func prepareFaults(t *testing.T, s *Store) *faultScript {
 	return f
 }
 
+func prepareBatchFaults(t *testing.T, s *Store, shape shape) *batchScript {
+	f := new(batchScript)
+	for _, n := range []*NewBatch{&f.fresh, &f.pending, &f.ready, &f.last, &f.burning, &f.unwanted} {
+		*n = newBatch(t, shape)
+	}
+	must(t, s.PutBatch(alice, f.pending))
+	must(t, s.PutBatch(alice, f.unwanted))
+	putBatchReady(t, s, alice, f.ready, f.last, f.burning)
+	return f
+}
+
 func (f *faultScript) run(s *Store) {
 	f.putSmall = s.Put(alice, f.small)
 	f.putLarge = s.Put(alice, f.large)
@@ -90,8 +114,24 @@ func (f *faultScript) run(s *Store) {
 	f.drop = s.Drop(alice, idsOf(f.unwanted))
 }
 
+func (f *batchScript) run(s *Store) {
+	f.put = s.PutBatch(alice, f.fresh)
+	f.confirm = s.Confirm(alice, []ID{f.pending.ID})
+	_, f.claim = s.ClaimRanges(alice, []RangeClaim{{f.ready.ID, faultRanges}})
+	_, f.claimLast = s.ClaimRanges(alice, []RangeClaim{{f.last.ID, f.last.all()}})
+	f.burn = s.Burn(alice, f.burning.ID, faultRanges)
+	f.drop = s.Drop(alice, []ID{f.unwanted.ID})
+}
+
+// faultRanges are the elements that the script claims and burns.
+var faultRanges = []Range{{100, 190}, {0, 10}}
+
 func (f *faultScript) errs() []error {
 	return []error{f.putSmall, f.putLarge, f.confirm, f.claimSmall, f.claimLarge, f.drop}
+}
+
+func (f *batchScript) errs() []error {
+	return []error{f.put, f.confirm, f.claim, f.claimLast, f.burn, f.drop}
 }
 
 // check holds the store against what each operation said: what it acknowledged
@@ -138,12 +178,71 @@ func (f *faultScript) check(t *testing.T, s *Store) {
 	halves := newHalves(t, 1, large)
 	putReady(t, s, alice, halves)
 	mustClaim(t, s, alice, halves)
-	if names := segmentsOf(t, s); len(names) > 0 {
-		t.Fatalf("segments %v are left", names)
+	wantEmpty(t, s)
+}
+
+func (f *batchScript) check(t *testing.T, s *Store) {
+	t.Helper()
+	for _, c := range []struct {
+		name          string
+		batch         NewBatch
+		err           error
+		before, after string
+	}{
+		{"put", f.fresh, f.put, "gone", "pending"},
+		{"confirm", f.pending, f.confirm, "pending", "ready"},
+		{"claim", f.ready, f.claim, "ready", "in part"},
+		{"claim the last", f.last, f.claimLast, "ready", "gone"},
+		{"burn", f.burning, f.burn, "ready", "in part"},
+		{"drop", f.unwanted, f.drop, "pending", "gone"},
+	} {
+		n, got := c.batch, "gone"
+		batches, err := s.Batches(alice)
+		must(t, err)
+		for _, b := range batches {
+			switch {
+			case b.ID != n.ID:
+			case len(b.Spent) == 0:
+				got = b.State.String()
+			case fmt.Sprint(b.Spent) == fmt.Sprint(union(faultRanges...)) && b.State == Ready:
+				got = "in part"
+			default:
+				t.Fatalf("%s (%v) left %+v", c.name, c.err, b)
+			}
+		}
+		if got != c.after && (c.err == nil || got != c.before) {
+			t.Fatalf("%s (%v) left %s", c.name, c.err, got)
+		}
+		rest := n.all()
+		switch got {
+		case "gone":
+			if c.before == "ready" {
+				wantClaimError(t, s, alice, n, n.all(), ErrClaimed)
+			}
+			continue
+		case "pending":
+			must(t, s.Confirm(alice, []ID{n.ID}))
+		case "in part":
+			wantClaimError(t, s, alice, n, []Range{{0, 1}}, ErrClaimed)
+			wantClaimError(t, s, alice, n, []Range{{189, 195}}, ErrClaimed)
+			rest = subtract(rest, union(faultRanges...))
+		}
+		mustClaimRanges(t, s, alice, n, rest...)
+		wantGone(t, s, alice, n.ID)
 	}
+	wantEmpty(t, s)
 }
 
 func TestNoFailingWriteEndsTheProcessOrLosesAHalf(t *testing.T) {
+	scripts := map[string]func(*Store) script{
+		"halves":               func(s *Store) script { return prepareFaults(t, s) },
+		"batches in the index": func(s *Store) script { return prepareBatchFaults(t, s, shape{200, 100, 10}) },
+		"batches in segments":  func(s *Store) script { return prepareBatchFaults(t, s, headed) },
+	}
+	step := 1
+	if testing.Short() {
+		step = 7 // odd: see below
+	}
 	for _, fault := range []struct {
 		err   error
 		times int
@@ -152,31 +251,35 @@ func TestNoFailingWriteEndsTheProcessOrLosesAHalf(t *testing.T) {
 			if names != "" && fault.times != always {
 				continue // among those of ""
 			}
-			t.Run(fmt.Sprintf("%v %d times on %q", fault.err, fault.times, names), func(t *testing.T) {
-				for from := 1; ; from++ {
-					disk := &badDisk{}
-					files := errorfs.Wrap(vfs.NewMem(), disk)
-					s := mustOpen(t, "/store", WithFS(files))
-					f := prepareFaults(t, s)
-					disk.spoil(fault.err, names, from, fault.times)
-					f.run(s)
-					hit := disk.mend()
-					for _, err := range f.errs() {
-						if err != nil && (!errors.Is(err, fault.err) || errors.Is(err, ErrDiskFull) != (fault.err == syscall.ENOSPC)) {
-							t.Fatalf("operation %d: unclear error %v", from, err)
+			for what, prepare := range scripts {
+				t.Run(fmt.Sprintf("%s, %v %d times on %q", what, fault.err, fault.times, names), func(t *testing.T) {
+					for from := 1; ; from += step {
+						disk := &badDisk{}
+						files := errorfs.Wrap(vfs.NewMem(), disk)
+						s := openInMemory(t, "/store", WithFS(files))
+						f := prepare(s)
+						disk.spoil(fault.err, names, from, fault.times)
+						f.run(s)
+						hit := disk.mend()
+						for _, err := range f.errs() {
+							if err != nil && (!errors.Is(err, fault.err) || errors.Is(err, ErrDiskFull) != (fault.err == syscall.ENOSPC)) {
+								t.Fatalf("operation %d: unclear error %v", from, err)
+							}
+						}
+						if from%2 == 0 { // heal by itself, or by opening it again
+							s.Close()
+							s = openInMemory(t, "/store", WithFS(files))
+						}
+						f.check(t, s)
+						must(t, s.Close())
+						// Indexes that failed stay in memory, and the files with them.
+						must(t, files.RemoveAll("/store"))
+						if hit == 0 {
+							break
 						}
 					}
-					if from%2 == 0 { // heal by itself, or by opening it again
-						s.Close()
-						s = mustOpen(t, "/store", WithFS(files))
-					}
-					f.check(t, s)
-					must(t, s.Close())
-					if hit == 0 {
-						break
-					}
-				}
-			})
+				})
+			}
 		}
 	}
 }
@@ -195,6 +298,26 @@ func TestAFullDiskDoesNotStopWhatNeedsNoSpace(t *testing.T) {
 	wantError(t, f.putLarge, ErrDiskFull, "/store", "2 halves", "make room")
 	disk.mend()
 	f.check(t, s)
+
+	// The first batch raises the version.
+	n := newBatch(t, indexed)
+	disk.spoil(syscall.ENOSPC, versionFile, 1, always)
+	wantError(t, s.PutBatch(alice, n), ErrDiskFull, "admitting batches", "make room")
+	disk.mend()
+	must(t, s.PutBatch(alice, n))
+	must(t, s.Drop(alice, []ID{n.ID}))
+
+	g := prepareBatchFaults(t, s, headed)
+	disk.spoil(syscall.ENOSPC, ".seg", 1, always)
+	g.run(s)
+	for i, err := range g.errs() {
+		if (i == 0) != (err != nil) {
+			t.Fatalf("operation %d: %v", i, err)
+		}
+	}
+	wantError(t, g.put, ErrDiskFull, "/store", g.fresh.ID.String(), "make room")
+	disk.mend()
+	g.check(t, s)
 }
 
 // TestAFlushThatFailsDoesNotSpinAndHeals fails what Pebble does in the
@@ -265,8 +388,11 @@ func TestPutLeavesTheReserveFree(t *testing.T) {
 	if names := segmentsOf(t, s); len(names) > 0 {
 		t.Fatalf("segments %v are left", names)
 	}
+	n := newBatch(t, shape{2 << 20, 1, 0})
+	wantError(t, s.PutBatch(alice, n), ErrDiskFull, "12582912 bytes are free", n.ID.String())
 	files.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 13 << 20, TotalBytes: 1 << 30})
 	must(t, s.Put(alice, halves))
+	must(t, s.PutBatch(alice, n))
 }
 
 func TestAnUnopenableStoreSaysWhyAndLetsGo(t *testing.T) {

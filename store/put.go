@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -17,18 +18,32 @@ func (s *Store) Put(pair Pair, halves []NewHalf) error {
 		return nil
 	}
 	doing := fmt.Sprintf("writing %d halves", len(halves))
-	ids := make([]ID, len(halves))
-	var total uint64
-	for i, h := range halves {
+	g := group{pair, halves}
+	for _, h := range halves {
 		if len(h.Data) > MaxSize {
 			return fmt.Errorf("store %s: %s: half %v has %d bytes, more than %d", s.dir, doing, h.ID, len(h.Data), MaxSize)
 		}
-		ids[i] = h.ID
-		total += uint64(len(h.Data)) + sealOverhead
 	}
-	if err := distinct(ids); err != nil {
+	if err := distinct(g.ids()); err != nil {
 		return fmt.Errorf("store %s: %s: %w", s.dir, doing, err)
 	}
+	return s.write(doing, g)
+}
+
+// writable is what write takes: values, and their records in the index.
+type writable interface {
+	ids() []ID      // one for each record
+	stored() uint64 // bytes of the sealed values
+	// fill writes the sealed values to a segment, after its header.
+	fill(segment io.Writer) error
+	// enter writes the records, the first at sequence and so on, and with segment
+	// 0 the values too.
+	enter(b *pebble.Batch, segment, sequence uint64) error
+}
+
+// write writes values and then their records, pending: all, synced, or none.
+func (s *Store) write(doing string, w writable) error {
+	ids, total := w.ids(), w.stored()
 
 	// Segments are written without mu, so that claims need not wait for them.
 	s.mu.Lock()
@@ -51,9 +66,8 @@ func (s *Store) Put(pair Pair, halves []NewHalf) error {
 	s.mu.Unlock()
 
 	err := s.room(segment, total)
-	var offsets []uint64
 	if err == nil && segment != 0 {
-		offsets, err = s.writeSegment(segment, halves)
+		err = s.writeSegment(segment, total, w.fill)
 	}
 
 	s.mu.Lock()
@@ -74,37 +88,75 @@ func (s *Store) Put(pair Pair, halves []NewHalf) error {
 		return s.failed(doing, err)
 	}
 	b := s.index.db.NewBatch()
-	for i, h := range halves {
-		r := halfRecord{
-			Half:    Half{ID: h.ID, Digest: h.Digest, State: Pending, Size: int64(len(h.Data))},
-			segment: segment, stored: uint64(len(h.Data)) + sealOverhead,
-		}
-		if segment != 0 {
-			r.offset = offsets[i]
-		} else {
-			err = errors.Join(err, b.Set(valueKey(h.ID), seal(nil, h.ID, h.Data), nil))
-		}
-		k := halfKey{pair, s.nextSequence + uint64(i)}
-		err = errors.Join(err, b.Set(k.encode(), r.encode(), nil), b.Set(idKey(h.ID), encodeLive(k), nil))
-	}
-	if err != nil {
+	if err := w.enter(b, segment, s.nextSequence); err != nil {
 		s.discard(segment)
 		return s.failed(doing, err)
 	}
 	if err := s.index.apply(b); err != nil {
 		return s.failed(doing, err)
 	}
-	s.nextSequence += uint64(len(halves))
+	s.nextSequence += uint64(len(ids))
 	if segment != 0 {
-		s.live[segment] = len(halves)
+		s.live[segment] = len(ids)
 	}
 	return nil
 }
 
-// Confirm makes pending halves ready: both parties have written theirs. It is
-// all or nothing, synced; halves that are ready already stay so.
+// group is the halves of one Put.
+type group struct {
+	pair   Pair
+	halves []NewHalf
+}
+
+func (g group) ids() []ID {
+	ids := make([]ID, len(g.halves))
+	for i, h := range g.halves {
+		ids[i] = h.ID
+	}
+	return ids
+}
+
+func (g group) stored() (total uint64) {
+	for _, h := range g.halves {
+		total += uint64(len(h.Data)) + sealOverhead
+	}
+	return total
+}
+
+func (g group) fill(segment io.Writer) error {
+	var buf []byte
+	for _, h := range g.halves {
+		buf = seal(buf[:0], h.ID, h.Data)
+		if _, err := segment.Write(buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g group) enter(b *pebble.Batch, segment, sequence uint64) (err error) {
+	offset := uint64(len(segmentHeader))
+	for i, h := range g.halves {
+		r := halfRecord{
+			Half:    Half{ID: h.ID, Digest: h.Digest, State: Pending, Size: int64(len(h.Data))},
+			segment: segment, stored: uint64(len(h.Data)) + sealOverhead,
+		}
+		if segment != 0 {
+			r.offset = offset
+			offset += r.stored
+		} else {
+			err = errors.Join(err, b.Set(valueKey(h.ID), seal(nil, h.ID, h.Data), nil))
+		}
+		at := place{g.pair, sequence + uint64(i)}
+		err = errors.Join(err, b.Set(at.key(keyHalf), r.encode(), nil), b.Set(idKey(h.ID), encodeLive(idHalf, at), nil))
+	}
+	return err
+}
+
+// Confirm makes pending halves and batches ready: both parties have written
+// theirs. It is all or nothing, synced; those that are ready already stay so.
 func (s *Store) Confirm(pair Pair, ids []ID) error {
-	doing := fmt.Sprintf("confirming %d halves", len(ids))
+	doing := fmt.Sprintf("confirming %d halves or batches", len(ids))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(); err != nil {
@@ -112,13 +164,8 @@ func (s *Store) Confirm(pair Pair, ids []ID) error {
 	}
 	b := s.index.db.NewBatch()
 	for _, id := range ids {
-		k, r, err := s.find(pair, id)
-		if err == nil && r.State == Pending {
-			r.State = Ready
-			err = b.Set(k.encode(), r.encode(), nil)
-		}
-		if err != nil {
-			return s.failed(doing, err)
+		if err := s.confirm(b, pair, id); err != nil {
+			return s.failed(doing, fmt.Errorf("%v: %w", id, err))
 		}
 	}
 	if b.Empty() {
@@ -130,29 +177,48 @@ func (s *Store) Confirm(pair Pair, ids []ID) error {
 	return nil
 }
 
-// Drop removes halves that have no twin, synced. Ids of which the pair has no
-// half, any more or at all, are passed over: it is as wanted.
+func (s *Store) confirm(b *pebble.Batch, pair Pair, id ID) error {
+	sort, at, err := s.find(pair, id)
+	if err != nil {
+		return err
+	}
+	if sort == idBatch {
+		r, err := s.batchAt(at, id)
+		if err != nil || r.State == Ready {
+			return err
+		}
+		r.State = Ready
+		return b.Set(at.key(keyBatch), r.encode(), nil)
+	}
+	r, err := s.halfAt(at, id)
+	if err != nil || r.State == Ready {
+		return err
+	}
+	r.State = Ready
+	return b.Set(at.key(keyHalf), r.encode(), nil)
+}
+
+// Drop removes halves and batches that have no twin, synced. Ids of which the
+// pair has nothing, any more or at all, are passed over: it is as wanted. The id
+// of a batch that was spent in part stays refused for ever.
 func (s *Store) Drop(pair Pair, ids []ID) error {
-	doing := fmt.Sprintf("dropping %d halves", len(ids))
+	doing := fmt.Sprintf("dropping %d halves or batches", len(ids))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(); err != nil {
 		return err
 	}
 	b := s.index.db.NewBatch()
-	gone := make(map[ID]halfRecord)
+	segments := make(map[ID]uint64)
 	for _, id := range ids {
-		k, r, err := s.find(pair, id)
-		if errors.Is(err, ErrUnknown) || errors.Is(err, ErrClaimed) || errors.Is(err, ErrCorrupt) {
+		segment, err := s.drop(b, pair, id)
+		if isGone(err) {
 			continue
 		}
-		if err == nil {
-			err = errors.Join(remove(b, k, r), b.Delete(idKey(id), nil))
-		}
 		if err != nil {
-			return s.failed(doing, err)
+			return s.failed(doing, fmt.Errorf("%v: %w", id, err))
 		}
-		gone[id] = r
+		segments[id] = segment
 	}
 	if b.Empty() {
 		return nil
@@ -160,15 +226,40 @@ func (s *Store) Drop(pair Pair, ids []ID) error {
 	if err := s.index.apply(b); err != nil {
 		return s.failed(doing, err)
 	}
-	for _, r := range gone {
-		s.drain(r)
+	for _, segment := range segments {
+		s.drain(segment)
 	}
 	return nil
+}
+
+// drop returns the segment that loses a reference.
+func (s *Store) drop(b *pebble.Batch, pair Pair, id ID) (segment uint64, err error) {
+	sort, at, err := s.find(pair, id)
+	if err != nil {
+		return 0, err
+	}
+	if sort == idBatch {
+		r, err := s.batchAt(at, id)
+		if err != nil {
+			return 0, err
+		}
+		if len(r.Spent) > 0 {
+			err = b.Set(idKey(id), []byte{idClaimed}, nil)
+		} else {
+			err = b.Delete(idKey(id), nil)
+		}
+		return r.segment, errors.Join(err, removeBatch(b, at, r))
+	}
+	r, err := s.halfAt(at, id)
+	if err != nil {
+		return 0, err
+	}
+	return r.segment, errors.Join(remove(b, at, r), b.Delete(idKey(id), nil))
 }
 
 // remove takes a half and its value out of the index.
-func remove(b *pebble.Batch, k halfKey, r halfRecord) error {
-	err := b.Delete(k.encode(), nil)
+func remove(b *pebble.Batch, at place, r halfRecord) error {
+	err := b.Delete(at.key(keyHalf), nil)
 	if r.segment == 0 {
 		// The size tells Pebble what compacting the deletion will win.
 		err = errors.Join(err, b.DeleteSized(valueKey(r.ID), uint32(r.stored), nil))
@@ -176,39 +267,62 @@ func remove(b *pebble.Batch, k halfKey, r halfRecord) error {
 	return err
 }
 
-// find looks a live half up: any other id is an error that says what became of
-// it; mu is held.
-func (s *Store) find(pair Pair, id ID) (halfKey, halfRecord, error) {
+// find looks a live id up: sort is idHalf or idBatch. Any other id is an error
+// that says what became of it; mu is held.
+func (s *Store) find(pair Pair, id ID) (sort byte, at place, err error) {
 	entry, err := s.index.get(idKey(id))
 	if err != nil {
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, err)
+		return 0, place{}, err
 	}
 	if entry == nil {
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, ErrUnknown)
+		return 0, place{}, ErrUnknown
 	}
-	kind, k, err := decodeID(entry)
+	sort, at, err = decodeID(entry)
 	switch {
 	case err != nil:
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, err)
-	case kind == idClaimed:
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, ErrClaimed)
-	case kind == idBurnt:
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, ErrCorrupt)
-	case k.pair != pair:
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, ErrUnknown)
+		return 0, place{}, err
+	case sort == idClaimed:
+		return 0, place{}, ErrClaimed
+	case sort == idBurnt:
+		return 0, place{}, ErrCorrupt
+	case at.pair != pair:
+		return 0, place{}, ErrUnknown
 	}
-	value, err := s.index.get(k.encode())
+	return sort, at, nil
+}
+
+// isGone reports an error of find that says that the pair has nothing of an id.
+func isGone(err error) bool {
+	return errors.Is(err, ErrUnknown) || errors.Is(err, ErrClaimed) || errors.Is(err, ErrCorrupt)
+}
+
+// findHalf looks a live half up as find does; mu is held.
+func (s *Store) findHalf(pair Pair, id ID) (place, halfRecord, error) {
+	sort, at, err := s.find(pair, id)
+	if err == nil && sort != idHalf {
+		err = fmt.Errorf("it is a batch, claimed by range: as a half it is %w", ErrUnknown)
+	}
+	var r halfRecord
+	if err == nil {
+		r, err = s.halfAt(at, id)
+	}
 	if err != nil {
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, err)
+		return place{}, halfRecord{}, fmt.Errorf("half %v: %w", id, err)
+	}
+	return at, r, nil
+}
+
+// halfAt reads the record of a live half; mu is held.
+func (s *Store) halfAt(at place, id ID) (halfRecord, error) {
+	value, err := s.index.get(at.key(keyHalf))
+	if err != nil {
+		return halfRecord{}, err
 	}
 	r, err := decodeHalf(value)
 	if err == nil && r.ID != id {
-		err = fmt.Errorf("is entered as half %v: %w", r.ID, errFormat)
+		err = fmt.Errorf("it is entered as half %v: %w", r.ID, errFormat)
 	}
-	if err != nil {
-		return halfKey{}, halfRecord{}, fmt.Errorf("half %v: %w", id, err)
-	}
-	return k, r, nil
+	return r, err
 }
 
 // unseen reports the first of ids that the index knows; mu is held.
@@ -216,10 +330,10 @@ func (s *Store) unseen(ids []ID) error {
 	for _, id := range ids {
 		entry, err := s.index.get(idKey(id))
 		if err != nil {
-			return fmt.Errorf("half %v: %w", id, err)
+			return fmt.Errorf("%v: %w", id, err)
 		}
 		if entry != nil {
-			return fmt.Errorf("half %v: %w", id, ErrDuplicate)
+			return fmt.Errorf("%v: %w", id, ErrDuplicate)
 		}
 	}
 	return nil
@@ -230,7 +344,7 @@ func distinct(ids []ID) error {
 	seen := make(map[ID]bool, len(ids))
 	for _, id := range ids {
 		if seen[id] {
-			return fmt.Errorf("half %v is named twice: %w", id, ErrDuplicate)
+			return fmt.Errorf("%v is named twice: %w", id, ErrDuplicate)
 		}
 		seen[id] = true
 	}

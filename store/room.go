@@ -5,8 +5,7 @@ import (
 	"strings"
 )
 
-// room reports a disk that has no room for a group's sealed values and the
-// reserve. It is a courtesy, not a guarantee: others write to the disk too.
+// room reports a disk that has no room for sealed values and the reserve. It is a courtesy, not a guarantee: others write to the disk too.
 func (s *Store) room(segment, total uint64) error {
 	usage, err := s.files.GetDiskUsage(s.dir)
 	if err != nil {

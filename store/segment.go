@@ -32,60 +32,66 @@ func (s *Store) segmentPath(number uint64) string {
 	return s.files.PathJoin(s.dir, segmentsDir, segmentName(number))
 }
 
-// writeSegment writes the values of halves, synced, and returns where each lies.
-// It leaves no file behind when it fails.
-func (s *Store) writeSegment(number uint64, halves []NewHalf) (offsets []uint64, err error) {
+// writeSegment writes a segment, synced, whose sealed values have total bytes and
+// come from fill. It leaves no file behind when it fails.
+func (s *Store) writeSegment(number, total uint64, fill func(io.Writer) error) (err error) {
 	path := s.segmentPath(number)
 	f, err := s.files.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.files.Remove(path))
 		}
 	}()
-	offsets, err = fillSegment(f, halves)
+	err = fillSegment(f, total, fill)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
+		return err
 	}
-	return offsets, syncDir(s.files, s.files.PathDir(path))
+	return syncDir(s.files, s.files.PathDir(path))
 }
 
-func fillSegment(f vfs.File, halves []NewHalf) (offsets []uint64, err error) {
-	total := int64(len(segmentHeader))
-	for _, h := range halves {
-		total += int64(len(h.Data) + sealOverhead)
-	}
+func fillSegment(f vfs.File, total uint64, fill func(io.Writer) error) error {
 	// A full disk says so here, before anything is written. Whatever else a
 	// file system has against it does not matter.
-	if err := f.Preallocate(0, total); vfs.IsNoSpaceError(err) {
-		return nil, err
+	if err := f.Preallocate(0, int64(len(segmentHeader))+int64(total)); vfs.IsNoSpaceError(err) {
+		return err
 	}
 	if _, err := f.Write([]byte(segmentHeader)); err != nil {
-		return nil, err
+		return err
 	}
-	var buf []byte
-	offset := uint64(len(segmentHeader))
-	for _, h := range halves {
-		buf = seal(buf[:0], h.ID, h.Data)
-		offsets = append(offsets, offset)
-		offset += uint64(len(buf))
-		if _, err := f.Write(buf); err != nil {
-			return nil, err
-		}
+	if err := fill(f); err != nil {
+		return err
 	}
-	return offsets, f.Sync()
+	return f.Sync()
 }
 
-// readSealed reads the sealed value of r from its segment. A file that is gone
-// or too short is damage.
+// openSegment opens a segment to read it. A file that is gone is damage.
+func (s *Store) openSegment(number uint64) (vfs.File, error) {
+	f, err := s.files.Open(s.segmentPath(number))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("segment %s is gone: %w", segmentName(number), ErrCorrupt)
+	}
+	return f, err
+}
+
+// readAt fills sealed from a segment. A file that is too short is damage.
+func readAt(f vfs.File, number uint64, sealed []byte, offset uint64) error {
+	n, err := f.ReadAt(sealed, int64(offset))
+	if n < len(sealed) && (err == nil || errors.Is(err, io.EOF)) {
+		return fmt.Errorf("segment %s is cut short: %w", segmentName(number), ErrCorrupt)
+	}
+	if n < len(sealed) {
+		return err
+	}
+	return nil
+}
+
+// readSealed reads the sealed value of r from its segment.
 func (s *Store) readSealed(r halfRecord) (sealed []byte, err error) {
-	f, err := s.files.Open(s.segmentPath(r.segment))
+	f, err := s.openSegment(r.segment)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("segment %s is gone: %w", segmentName(r.segment), ErrCorrupt)
-		}
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
@@ -97,48 +103,37 @@ func (s *Store) readSealed(r halfRecord) (sealed []byte, err error) {
 		return nil, fmt.Errorf("segment %s is cut short: %w", segmentName(r.segment), ErrCorrupt)
 	}
 	sealed = make([]byte, r.stored)
-	if n, err := f.ReadAt(sealed, int64(r.offset)); n < len(sealed) {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = fmt.Errorf("segment %s is cut short: %w", segmentName(r.segment), ErrCorrupt)
-		}
-		return nil, err
-	}
-	return sealed, nil
+	return sealed, readAt(f, r.segment, sealed, r.offset)
 }
 
-// drain takes back one half's reference to its segment and removes the segment
-// with the last. A removal that fails is made good when the store is next
-// opened.
-func (s *Store) drain(r halfRecord) {
-	if r.segment == 0 {
+// drain takes back the reference of one half or batch to its segment and removes
+// the segment with the last. A removal that fails is made good when the store is
+// next opened.
+func (s *Store) drain(segment uint64) {
+	if segment == 0 {
 		return
 	}
-	if s.live[r.segment]--; s.live[r.segment] <= 0 {
-		delete(s.live, r.segment)
-		_ = s.files.Remove(s.segmentPath(r.segment))
+	if s.live[segment]--; s.live[segment] <= 0 {
+		delete(s.live, segment)
+		_ = s.files.Remove(s.segmentPath(segment))
 	}
 }
 
-// sweep counts the halves of each segment afresh from the index and removes the
-// segments that have none, except those being written just now.
+// sweep counts the halves and batches of each segment afresh from the index and
+// removes the segments that have none, except those being written just now.
 func (s *Store) sweep() error {
 	clear(s.live)
-	err := s.index.scan([]byte{keyHalf}, func(key, value []byte) error {
-		k, err := decodeHalfKey(key)
-		if err != nil {
-			return err
+	seen := func(at place, segment uint64) {
+		if segment != 0 {
+			s.live[segment]++
+			s.nextSegment = max(s.nextSegment, segment+1)
 		}
-		r, err := decodeHalf(value)
-		if err != nil {
-			return err
-		}
-		if r.segment != 0 {
-			s.live[r.segment]++
-			s.nextSegment = max(s.nextSegment, r.segment+1)
-		}
-		s.nextSequence = max(s.nextSequence, k.sequence+1)
-		return nil
-	})
+		s.nextSequence = max(s.nextSequence, at.sequence+1)
+	}
+	err := s.eachHalf(func(at place, r halfRecord) { seen(at, r.segment) })
+	if err == nil {
+		err = s.eachBatch(func(at place, r batchRecord) { seen(at, r.segment) })
+	}
 	if err != nil {
 		return fmt.Errorf("reading the index: %w", err)
 	}

@@ -12,10 +12,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// MaxSize bounds the value of one half, in bytes.
+// MaxSize bounds the value of one half, and the rows of one batch, in bytes.
 const MaxSize = 1 << 30
 
-// ID names a correlation; both parties' halves bear the same.
+// ID names a correlation or a batch; both parties' halves bear the same.
 type ID [16]byte
 
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
@@ -28,7 +28,7 @@ type Pair struct {
 	Twin       ID // the other store's [Store.ID]
 }
 
-// State is how far a half has come. Its numbers are part of the format, never
+// State is how far a half or a batch has come. Its numbers are part of the format, never
 // change.
 type State byte
 
@@ -62,7 +62,12 @@ type NewHalf struct {
 	Data   []byte
 }
 
-// Entry is the inventory of one pair.
+// Format keeps the value out of logs, errors and debug output, whatever the verb.
+func (h NewHalf) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "half %v(%d bytes, redacted)", h.ID, len(h.Data))
+}
+
+// Entry is the inventory of one pair's halves.
 type Entry struct {
 	Pair           Pair
 	Ready, Pending int
@@ -85,7 +90,9 @@ type Store struct {
 	closed bool
 	index  *index // nil after a failure, until the next method opens it again
 	kept   int    // indexes that failed: they stay in memory
-	// live counts the halves that each segment still holds values of.
+	// version is what the file VERSION says.
+	version string
+	// live counts the halves and batches that each segment still holds values of.
 	live         map[uint64]int
 	writing      map[uint64]bool // segments that the index does not name yet
 	nextSegment  uint64
@@ -98,7 +105,7 @@ type Option func(*Store)
 // WithFS puts the store on another file system than the operating system's.
 func WithFS(files vfs.FS) Option { return func(s *Store) { s.files = files } }
 
-// WithReserve sets how many bytes Put leaves free on the disk, so that claims,
+// WithReserve sets how many bytes Put and PutBatch leave free on the disk, so that claims,
 // which must write to be safe, still can when it is full. The default is
 // [DefaultReserve].
 func WithReserve(bytes uint64) Option { return func(s *Store) { s.reserve = bytes } }
@@ -124,7 +131,7 @@ func Open(dir string, options ...Option) (*Store, error) {
 	if s.dir, err = resolve(s.files, dir); err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", dir, err)
 	}
-	if s.lock, s.id, err = enter(s.files, s.dir); err != nil {
+	if s.lock, s.id, s.version, err = enter(s.files, s.dir); err != nil {
 		return nil, s.failed("opening it", err)
 	}
 	s.mu.Lock()
@@ -228,8 +235,24 @@ func (s *Store) Halves(pair Pair) ([]Half, error) {
 	return halves, nil
 }
 
-// Inventory returns an entry for every pair that the store has ever claimed for
-// or holds halves of, in order of their bytes.
+// eachHalf calls f with every half; mu is held.
+func (s *Store) eachHalf(f func(place, halfRecord)) error {
+	return s.index.scan([]byte{keyHalf}, func(key, value []byte) error {
+		at, err := decodePlace(keyHalf, key)
+		if err != nil {
+			return err
+		}
+		r, err := decodeHalf(value)
+		if err == nil {
+			f(at, r)
+		}
+		return err
+	})
+}
+
+// Inventory returns an entry for every pair that the store has ever claimed
+// halves for or holds halves of, in order of their bytes. Batches are not in it:
+// see [Store.Pools].
 func (s *Store) Inventory() ([]Entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,23 +266,14 @@ func (s *Store) Inventory() ([]Entry, error) {
 		}
 		return entries[p]
 	}
-	err := s.index.scan([]byte{keyHalf}, func(key, value []byte) error {
-		k, err := decodeHalfKey(key)
-		if err != nil {
-			return err
-		}
-		r, err := decodeHalf(value)
-		if err != nil {
-			return err
-		}
-		e := entry(k.pair)
+	err := s.eachHalf(func(at place, r halfRecord) {
+		e := entry(at.pair)
 		e.Bytes += r.Size
 		if r.State == Ready {
 			e.Ready++
 		} else {
 			e.Pending++
 		}
-		return nil
 	})
 	if err == nil {
 		err = s.index.scan([]byte{keyCount}, func(key, value []byte) error {
@@ -278,8 +292,9 @@ func (s *Store) Inventory() ([]Entry, error) {
 	for _, e := range entries {
 		list = append(list, *e)
 	}
-	slices.SortFunc(list, func(a, b Entry) int {
-		return bytes.Compare(appendPair(nil, a.Pair), appendPair(nil, b.Pair))
-	})
+	slices.SortFunc(list, func(a, b Entry) int { return comparePairs(a.Pair, b.Pair) })
 	return list, nil
 }
+
+// comparePairs orders pairs by their bytes, as the index does.
+func comparePairs(a, b Pair) int { return bytes.Compare(appendPair(nil, a), appendPair(nil, b)) }

@@ -44,11 +44,19 @@ func idsOf(halves []NewHalf) []ID {
 
 func mustOpen(t testing.TB, dir string, o ...Option) *Store {
 	t.Helper()
+	s := openInMemory(t, dir, o...)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// openInMemory is mustOpen without the cleanup, which would keep a file system in
+// memory to the end of a test that goes through many.
+func openInMemory(t testing.TB, dir string, o ...Option) *Store {
+	t.Helper()
 	s, err := Open(dir, o...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
 	return s
 }
 
@@ -312,12 +320,11 @@ func TestADamagedValueIsBurntAndTheOthersStay(t *testing.T) {
 			must(t, os.Truncate(s.segmentPath(1), int64(bytes.Index(b, h.Data)+len(h.Data))))
 		},
 		"a value under another id": func(t *testing.T, s *Store, h NewHalf) {
-			_, r, err := s.find(alice, h.ID)
+			at, r, err := s.findHalf(alice, h.ID)
 			must(t, err)
 			b := s.index.db.NewBatch()
-			k, _, _ := s.find(alice, h.ID)
 			r.offset = uint64(len(segmentHeader))
-			must(t, b.Set(k.encode(), r.encode(), nil))
+			must(t, b.Set(at.key(keyHalf), r.encode(), nil))
 			must(t, s.index.apply(b))
 		},
 		"a bit in the index": func(t *testing.T, s *Store, h NewHalf) {
