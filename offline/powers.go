@@ -1,7 +1,6 @@
 package offline
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/big"
 	"sync"
@@ -70,7 +69,7 @@ import (
 
 const (
 	powersVersion = 1
-	powersHeader  = 8 // version, message, degree, mask bits, elements as uint32
+	powersHeader  = headerSize // the parameters are degree and mask bits
 
 	powersKeyMessage   = 1
 	powersQueryMessage = 2
@@ -109,43 +108,20 @@ func (p *powersPlan) replySize() int {
 	return powersHeader + p.replies()*(wideSize(PowersSlots, p.bits1)+wideSize(PowersSlots, p.bits0))
 }
 
-// A public key is header ‖ seed of a ‖ the values of b modulo each prime of Q.
-func powersKeySize() int {
-	size := powersHeader + ring.SeedSize
-	for range powersPrimes {
-		size += packedSize(PowersSlots, powersPrimeBits)
-	}
-	return size
-}
+// A public key is header ‖ key.
+func (r *powersRings) keySize() int { return powersHeader + r.q.publicKeySize() }
 
-const powersPrimeBits = 61
-
-// putHeader starts a message of the plan with its header and returns what
-// follows it.
-func (p *powersPlan) putHeader(dst []byte, message byte, elements int) []byte {
-	dst[0], dst[1], dst[2], dst[3] = powersVersion, message, byte(p.degree), byte(p.maskBits)
-	binary.LittleEndian.PutUint32(dst[4:], uint32(elements))
-	return dst[powersHeader:]
+// header returns the header of a message of the plan.
+func (p *powersPlan) header(message byte, elements int) header {
+	return header{powersVersion, message, [2]byte{byte(p.degree), byte(p.maskBits)}, elements}
 }
 
 // checkHeader refuses a message that is not exactly of the given kind and size
 // for the plan and number of elements, and returns what follows its header.
 func (p *powersPlan) checkHeader(src []byte, message byte, elements, size int) ([]byte, error) {
-	if len(src) != size {
-		return nil, fmt.Errorf("it has %d bytes, not %d", len(src), size)
-	}
-	n := binary.LittleEndian.Uint32(src[4:])
-	switch {
-	case src[0] != powersVersion:
-		return nil, fmt.Errorf("it is of version %d; this program speaks version %d", src[0], powersVersion)
-	case src[1] != message:
-		return nil, fmt.Errorf("it is a message of type %d, not %d", src[1], message)
-	case int(src[2]) != p.degree || uint(src[3]) != p.maskBits:
-		return nil, fmt.Errorf("it is for degree %d and masks of %d bits, not for degree %d and %d bits", src[2], src[3], p.degree, p.maskBits)
-	case n != uint32(elements):
-		return nil, fmt.Errorf("it is for %d elements, not %d", n, elements)
-	}
-	return src[powersHeader:], nil
+	return p.header(message, elements).check(src, size, func(got [2]byte) string {
+		return fmt.Sprintf("degree %d and masks of %d bits, not for degree %d and %d bits", got[0], got[1], p.degree, p.maskBits)
+	})
 }
 
 // checkRho refuses parts of masks that a batch cannot carry.
@@ -199,15 +175,6 @@ func ringsForPowers(degree int, maskBits uint) (*powersRings, error) {
 		return r, nil
 	}))
 	return once.(func() (*powersRings, error))()
-}
-
-// modulus returns Q.
-func (r *rlwe) modulus() *big.Int {
-	q := big.NewInt(1)
-	for _, p := range r.q {
-		q.Mul(q, new(big.Int).SetUint64(p))
-	}
-	return q
 }
 
 // overFactorial returns f/k! mod t.

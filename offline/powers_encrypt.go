@@ -24,9 +24,8 @@ type PowersEncryptor struct {
 
 	lift     [2]*residueForm // c1 of a reply to 2^64·c1 mod q_0 and q_1
 	away     [2]uint64       // 2^100 mod q_0 and q_1
-	garner   [][]uint64      // [i][j]: 1/T_j mod T_i, j < i, in Montgomery form
+	radix    mixedRadix      // of x_k
 	multiple [][]uint64      // [k−2][i]: k! mod T_i, in Montgomery form
-	weight   [][2]uint64     // T_0···T_(i−1) mod 2^128: high word, low word
 
 	scratch sync.Pool
 }
@@ -55,16 +54,8 @@ func NewPowersEncryptor(degree int, maskBits uint) (*PowersEncryptor, error) {
 
 func newPowersEncryptor(r *powersRings) *PowersEncryptor {
 	e := &PowersEncryptor{powersRings: r}
-	secret, seed := ring.NewSeed(), ring.NewSeed()
-	e.minusS = r.q.secretKey(ring.NewStream(secret, "powers/secret"))
-	b := r.q.publicKey(e.minusS, seed, ring.NewStream(secret, "powers/public error"))
-	e.public = make([]byte, powersKeySize())
-	rest := r.putHeader(e.public, powersKeyMessage, 0)
-	rest = rest[copy(rest, seed[:]):]
-	for l, s := range r.q.sub {
-		rest = packBits(rest, b[l], powersPrimeBits)
-		s.Neg(e.minusS[l], e.minusS[l])
-	}
+	e.public = make([]byte, r.keySize())
+	e.minusS = r.q.keyPair(r.header(powersKeyMessage, 0).put(e.public), "powers")
 	e.prepareEncryption()
 	e.prepareDecryption()
 	e.scratch.New = func() any { return e.newScratch() }
@@ -101,17 +92,7 @@ func (e *PowersEncryptor) prepareDecryption() {
 		e.lift[l] = newResidueForm(e.q.sub[l], widePlanes(e.bits1), unit, new(big.Int))
 		e.away[l] = new(big.Int).Mod(away, new(big.Int).SetUint64(e.q.q[l])).Uint64()
 	}
-	product := big.NewInt(1)
-	for i, t := range e.t.q {
-		var inverses []uint64
-		for _, u := range e.t.q[:i] {
-			inverses = append(inverses, inverseMod(new(big.Int).SetUint64(u), t))
-		}
-		e.garner = append(e.garner, inverses)
-		hi, lo := words128(product)
-		e.weight = append(e.weight, [2]uint64{hi, lo})
-		product.Mul(product, new(big.Int).SetUint64(t))
-	}
+	e.radix = e.t.mixedRadix(len(e.t.q))
 	for k := 2; k <= e.degree; k++ {
 		var m []uint64
 		for _, t := range e.t.q {
@@ -119,11 +100,6 @@ func (e *PowersEncryptor) prepareDecryption() {
 		}
 		e.multiple = append(e.multiple, m)
 	}
-}
-
-// inverseMod returns 1/x mod q in Montgomery form.
-func inverseMod(x *big.Int, q uint64) uint64 {
-	return montgomery(new(big.Int).ModInverse(x, new(big.Int).SetUint64(q)), q)
 }
 
 func (e *PowersEncryptor) newScratch() *encryptorScratch {
@@ -156,7 +132,7 @@ func (e *PowersEncryptor) Encrypt(rho []uint64) ([]byte, error) {
 	defer e.scratch.Put(s)
 	centredPowers(s.powers[:e.degree-1], rho, e.maskBits)
 	query := make([]byte, e.querySize())
-	rest := e.putHeader(query, powersQueryMessage, len(rho))
+	rest := e.header(powersQueryMessage, len(rho)).put(query)
 	public, secret := ring.NewSeed(), ring.NewSeed()
 	rest = rest[copy(rest, public[:]):]
 	for i := range e.t.q {
@@ -337,30 +313,18 @@ func (e *PowersEncryptor) reconstruct(s *encryptorScratch, rho []uint64) []ring.
 	return shares
 }
 
-// integer sets v to x mod 2^128 from x/(k+2)! modulo each prime, by Garner's
-// method: digits in mixed radix, then their sum with weights mod 2^128. masked
-// is overwritten.
+// integer adds x mod 2^128 to v from x/(k+2)! modulo each prime, which it
+// overwrites.
 func (e *PowersEncryptor) integer(v ring.Vec128, masked [][]uint64, k int) {
-	for i, digits := range masked {
-		sub, d := e.t.sub[i], digits[:v.Len()]
-		t, inv, f := sub.Modulus, sub.MRedConstant, e.multiple[k][i]
+	digits := make([][]uint64, len(masked))
+	for i, values := range masked {
+		sub, d, f := e.t.sub[i], values[:v.Len()], e.multiple[k][i]
 		for x, y := range d {
-			d[x] = lattigo.MRed(y, f, t, inv)
+			d[x] = lattigo.MRed(y, f, sub.Modulus, sub.MRedConstant)
 		}
-		for j, g := range e.garner[i] {
-			// Digits of smaller primes are below t.
-			lower := masked[j][:len(d)]
-			for x, y := range d {
-				d[x] = lattigo.MRed(y+t-lower[x], g, t, inv)
-			}
-		}
-		wh, wl := e.weight[i][0], e.weight[i][1]
-		for x, y := range d {
-			h, l := bits.Mul64(y, wl)
-			var carry uint64
-			v.Lo[x], carry = bits.Add64(v.Lo[x], l, 0)
-			v.Hi[x] += h + y*wh + carry
-		}
+		digits[i] = d
+		e.radix.digit(digits, i)
+		addProduct([][]uint64{v.Lo, v.Hi}, d, e.radix.words[i])
 	}
 }
 

@@ -60,28 +60,12 @@ func newPowersEvaluator(r *powersRings, publicKey []byte) (*PowersEvaluator, err
 
 // readKey decodes the public key.
 func (v *PowersEvaluator) readKey(key []byte) error {
-	rest, err := v.checkHeader(key, powersKeyMessage, 0, powersKeySize())
+	rest, err := v.checkHeader(key, powersKeyMessage, 0, v.keySize())
 	if err != nil {
 		return err
 	}
-	var seed ring.Seed
-	rest = rest[copy(seed[:], rest):]
-	b := v.q.poly()
-	for l, q := range v.q.q {
-		rest = unpackBits(b[l], rest, powersPrimeBits)
-		for _, x := range b[l] {
-			if x >= q {
-				return fmt.Errorf("a value is not below its prime")
-			}
-		}
-	}
-	v.public = [2][][]uint64{b, v.q.publicUniform(seed)}
-	for _, p := range v.public {
-		for l, s := range v.q.sub {
-			s.MForm(p[l], p[l])
-		}
-	}
-	return nil
+	v.public, err = v.q.readPublicKey(rest)
+	return err
 }
 
 // prepare computes the constants of Evaluate.
@@ -154,7 +138,7 @@ func (v *PowersEvaluator) Evaluate(rho []uint64, shares []ring.Vec128, query []b
 	seed := ring.NewSeed()
 	v.prepareOwn(s, rho, shares, seed)
 	reply := make([]byte, v.replySize())
-	out := v.putHeader(reply, powersReplyMessage, len(rho))
+	out := v.header(powersReplyMessage, len(rho)).put(reply)
 	for i := range v.t.q {
 		for j := range v.degree - 1 {
 			v.factorValues(s, i, j)

@@ -142,27 +142,13 @@ func (p *powersPlan) magnitude(k int) uint {
 	return uint(sum.Sub(sum, big.NewInt(1)).BitLen())
 }
 
-// choosePrimes finds the n smallest primes whose product is certain to reach
-// bound because each one reaches its n-th root.
+// choosePrimes finds the n smallest primes whose product reaches bound, and
+// reports whether they are of a size that works: above 2^58 Q leaves no room for
+// the noise; below 2^32 the primes would soon be rare, and many are never better
+// than few.
 func (p *powersPlan) choosePrimes(n int, bound *big.Int) bool {
-	const step = 2 * PowersSlots
-	root := uint64(0)
-	for b := 61; b >= 0; b-- { // the largest root with root^n < bound
-		try := new(big.Int).SetUint64(root | 1<<b)
-		if try.Exp(try, big.NewInt(int64(n)), nil).Cmp(bound) < 0 {
-			root |= 1 << b
-		}
-	}
-	// Above 2^58 Q leaves no room for the noise; below 2^32 the primes would
-	// soon be rare, and many are never better than few.
-	for t := root/step*step + step + 1; bits.Len64(t) <= 58 && bits.Len64(t) > 32; t += step {
-		if new(big.Int).SetUint64(t).ProbablyPrime(0) { // exact below 2^64
-			if p.t = append(p.t, t); len(p.t) == n {
-				return true
-			}
-		}
-	}
-	return false
+	p.t = primesReaching(bound, n, PowersSlots)
+	return bits.Len64(p.t[0]) > 32 && bits.Len64(p.t[n-1]) <= 58
 }
 
 // chooseWidths sets the flood and what is dropped of query and reply, so that

@@ -112,12 +112,21 @@ type residueForm struct {
 // newResidueForm returns the form x ↦ f·x + k mod the modulus of s, for x of
 // the given number of words.
 func newResidueForm(s *lattigo.SubRing, words int, f, k *big.Int) *residueForm {
+	var factors []*big.Int
+	for l := range words {
+		factors = append(factors, new(big.Int).Lsh(f, uint(64*l)))
+	}
+	return newWeightedForm(s, factors, k)
+}
+
+// newWeightedForm returns the form Σ_l factors[l]·x_l + k mod the modulus of s,
+// for words x_l: where they are no integer's planes.
+func newWeightedForm(s *lattigo.SubRing, factors []*big.Int, k *big.Int) *residueForm {
 	q := new(big.Int).SetUint64(s.Modulus)
 	r := &residueForm{q: s.Modulus, inv: s.MRedConstant, barrett: s.BRedConstant[0]}
 	r.k = new(big.Int).Mod(k, q).Uint64()
-	for l := range words {
-		c := new(big.Int).Lsh(f, uint(64*l))
-		r.c = append(r.c, montgomery(c.Mod(c, q), s.Modulus))
+	for _, f := range factors {
+		r.c = append(r.c, montgomery(f, s.Modulus))
 	}
 	return r
 }

@@ -31,6 +31,9 @@ func (r *rlwe) fractions() fractions {
 	return f
 }
 
+// modulus returns Q.
+func (r *rlwe) modulus() *big.Int { return productOf(r.q) }
+
 // montgomery returns x·2^64 mod q.
 func montgomery(x *big.Int, q uint64) uint64 {
 	m := new(big.Int).Lsh(x, 64)
@@ -40,12 +43,17 @@ func montgomery(x *big.Int, q uint64) uint64 {
 // reciprocal returns ⌊2^192/q⌋, low word first.
 func reciprocal(q uint64) [3]uint64 {
 	c := new(big.Int).Lsh(big.NewInt(1), 192)
-	c.Quo(c, new(big.Int).SetUint64(q))
+	return [3]uint64(wordsOf(c.Quo(c, new(big.Int).SetUint64(q)), 3))
+}
+
+// wordsOf returns x mod 2^(64·n), low word first.
+func wordsOf(x *big.Int, n int) []uint64 {
+	x = new(big.Int).Set(x)
 	mask := new(big.Int).SetUint64(^uint64(0))
-	var w [3]uint64
+	w := make([]uint64, n)
 	for l := range w {
-		w[l] = new(big.Int).And(c, mask).Uint64()
-		c.Rsh(c, 64)
+		w[l] = new(big.Int).And(x, mask).Uint64()
+		x.Rsh(x, 64)
 	}
 	return w
 }

@@ -8,8 +8,11 @@ import (
 )
 
 func TestVectorTransformsEqualLattigos(t *testing.T) {
-	for _, n := range []int{64, 128, 1024, 2048, 4096, 8192} {
+	for _, n := range []int{64, 128, 1024, 2048, 4096, 8192, 16384} {
 		for _, q := range transformPrimes(t) {
+			if q%uint64(2*n) != 1 {
+				continue
+			}
 			r, err := newRLWE(n, q)
 			if err != nil {
 				t.Fatal(err)
@@ -47,7 +50,7 @@ func TestVectorTransformsEqualLattigos(t *testing.T) {
 	}
 }
 
-// transformPrimes are 1 mod 2^14, of all sizes that occur.
+// transformPrimes are 1 mod 2^14, some mod 2^15, of all sizes that occur.
 func transformPrimes(t *testing.T) []uint64 {
 	primes := []uint64{65537, testPrimes[0]}
 	for _, bits := range []uint{30, 43, 51, 54, 58, 60} {
@@ -56,6 +59,9 @@ func transformPrimes(t *testing.T) []uint64 {
 			continue
 		}
 		primes = append(primes, p.t...)
+	}
+	for _, bits := range []uint{56, 58, 60} {
+		primes = append(primes, primesBelow(bits, 1, 16384)...)
 	}
 	return primes
 }
