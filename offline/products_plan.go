@@ -63,7 +63,7 @@ func planProducts(kind correlation.Kind) (*productsPlan, error) {
 // plaintext and for the noise of its products, and each bit of the flood's
 // security once. Hence a single ciphertext with a T of 172 bits, 401 bits in all,
 // which this degree allows, and not, as for powers, several of small T: with
-// three in half the degree it would be 3·175. The three primes of T are the
+// three in half the degree it would be 3·171. The three primes of T are the
 // fewest that stay below 2^61.
 //
 // Query: the noise of a fresh ciphertext is e + f, e the error and f in (−2, 1]
