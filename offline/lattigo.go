@@ -23,7 +23,7 @@ func (Lattigo) Describe(context.Context) (correlation.Description, error) {
 		Name:    "lattigo",
 		Version: lattigoVersion,
 		Trust:   "nobody but the two parties, each of whom follows the protocol; 128-bit security from ring learning with errors",
-		Kinds:   []correlation.Kind{correlation.Powers, correlation.Linear},
+		Kinds:   correlation.Kinds(),
 	}, nil
 }
 
@@ -44,10 +44,13 @@ type lattigoRun struct {
 	correlation.Run
 	over bool
 
-	powersEncryptors map[powersKey]*PowersEncryptor
-	powersEvaluators map[powersKey]*PowersEvaluator
-	linearEncryptor  *LinearEncryptor
-	linearEvaluator  *LinearEvaluator
+	powersEncryptors   map[powersKey]*PowersEncryptor
+	powersEvaluators   map[powersKey]*PowersEvaluator
+	productsEncryptors map[correlation.Kind]*ProductsEncryptor
+	productsEvaluators map[correlation.Kind]*ProductsEvaluator
+	linearEncryptor    *LinearEncryptor
+	linearEvaluator    *LinearEvaluator
+	bilinearParty      *BilinearParty
 }
 
 // powersKey is what the keys of powers depend on.
@@ -92,9 +95,13 @@ func (g *lattigoRun) generate(ctx context.Context, requests []correlation.Reques
 		return halves, nil
 	}
 	var err error
-	switch requests[0].Spec.Kind {
+	switch kind := requests[0].Spec.Kind; kind {
 	case correlation.Powers:
 		err = g.powers(ctx, halves)
+	case correlation.Triples, correlation.Squares, correlation.Products:
+		err = g.products(ctx, kind, halves)
+	case correlation.Matrix, correlation.Convolution:
+		err = g.bilinear(ctx, halves)
 	case correlation.Linear:
 		err = g.linear(ctx, requests, halves)
 	}
