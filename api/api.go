@@ -3,4 +3,4 @@
 // them. Nothing else defines what crosses a wire or a disk as protobuf.
 package api
 
-//go:generate go run pascaline/internal/protogen -out .. link.proto party.proto plan.proto
+//go:generate go run pascaline/internal/protogen -out .. backend.proto dealer.proto link.proto party.proto plan.proto shared.proto

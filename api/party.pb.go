@@ -25,13 +25,15 @@ const (
 type Purpose int32
 
 const (
-	Purpose_PURPOSE_UNSPECIFIED Purpose = 0
-	Purpose_PURPOSE_MEET        Purpose = 1 // compare stores
-	Purpose_PURPOSE_PRODUCE     Purpose = 2 // make bundles
-	Purpose_PURPOSE_INFER       Purpose = 3 // claim bundles and spend them on one batch
-	Purpose_PURPOSE_SESSION     Purpose = 4 // claim ranges of pools and compute with shared values
-	Purpose_PURPOSE_VERIFY      Purpose = 5 // claim a sample of a pool, open and check it
-	Purpose_PURPOSE_EXPORT      Purpose = 6 // claim ranges of a pool and write them to files
+	Purpose_PURPOSE_UNSPECIFIED  Purpose = 0
+	Purpose_PURPOSE_MEET         Purpose = 1 // compare stores
+	Purpose_PURPOSE_PRODUCE      Purpose = 2 // make bundles
+	Purpose_PURPOSE_INFER        Purpose = 3 // claim bundles and spend them on one batch
+	Purpose_PURPOSE_SESSION      Purpose = 4 // claim ranges of pools and compute with shared values
+	Purpose_PURPOSE_VERIFY       Purpose = 5 // claim a sample of a pool, open and check it
+	Purpose_PURPOSE_EXPORT       Purpose = 6 // claim ranges of a pool and write them to files
+	Purpose_PURPOSE_SHARED_DEAL  Purpose = 7 // an owner's: take part of a model's weights (SharedDeal)
+	Purpose_PURPOSE_SHARED_INFER Purpose = 8 // a client's: evaluate shared inputs (SharedInput)
 )
 
 // Enum value maps for Purpose.
@@ -44,15 +46,19 @@ var (
 		4: "PURPOSE_SESSION",
 		5: "PURPOSE_VERIFY",
 		6: "PURPOSE_EXPORT",
+		7: "PURPOSE_SHARED_DEAL",
+		8: "PURPOSE_SHARED_INFER",
 	}
 	Purpose_value = map[string]int32{
-		"PURPOSE_UNSPECIFIED": 0,
-		"PURPOSE_MEET":        1,
-		"PURPOSE_PRODUCE":     2,
-		"PURPOSE_INFER":       3,
-		"PURPOSE_SESSION":     4,
-		"PURPOSE_VERIFY":      5,
-		"PURPOSE_EXPORT":      6,
+		"PURPOSE_UNSPECIFIED":  0,
+		"PURPOSE_MEET":         1,
+		"PURPOSE_PRODUCE":      2,
+		"PURPOSE_INFER":        3,
+		"PURPOSE_SESSION":      4,
+		"PURPOSE_VERIFY":       5,
+		"PURPOSE_EXPORT":       6,
+		"PURPOSE_SHARED_DEAL":  7,
+		"PURPOSE_SHARED_INFER": 8,
 	}
 )
 
@@ -89,8 +95,8 @@ type Hello struct {
 	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // of the protocol
 	Purpose       Purpose                `protobuf:"varint,2,opt,name=purpose,proto3,enum=pascaline.Purpose" json:"purpose,omitempty"`
 	Plan          []byte                 `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`        // hash of the plan the client holds, 32 bytes, or empty: it has none, and uses pools only
-	Store         []byte                 `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`      // id of the client's store, 16 bytes
-	Bundles       uint32                 `protobuf:"varint,5,opt,name=bundles,proto3" json:"bundles,omitempty"` // PURPOSE_INFER: how many the batch will claim
+	Store         []byte                 `protobuf:"bytes,4,opt,name=store,proto3" json:"store,omitempty"`      // id of the client's store, 16 bytes; empty for those who have none, owners and clients of shared models
+	Bundles       uint32                 `protobuf:"varint,5,opt,name=bundles,proto3" json:"bundles,omitempty"` // PURPOSE_INFER: how many the batch will claim; PURPOSE_SHARED_INFER: the most inferences of a batch
 	Program       string                 `protobuf:"bytes,6,opt,name=program,proto3" json:"program,omitempty"`  // PURPOSE_SESSION: which of the server's programs to run
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1062,7 +1068,7 @@ const file_party_proto_rawDesc = "" +
 	"\x06format\x18\x01 \x01(\tR\x06format\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04spec\x18\x03 \x01(\fR\x04spec\"\r\n" +
-	"\vExportReply*\x99\x01\n" +
+	"\vExportReply*\xcc\x01\n" +
 	"\aPurpose\x12\x17\n" +
 	"\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fPURPOSE_MEET\x10\x01\x12\x13\n" +
@@ -1070,7 +1076,9 @@ const file_party_proto_rawDesc = "" +
 	"\rPURPOSE_INFER\x10\x03\x12\x13\n" +
 	"\x0fPURPOSE_SESSION\x10\x04\x12\x12\n" +
 	"\x0ePURPOSE_VERIFY\x10\x05\x12\x12\n" +
-	"\x0ePURPOSE_EXPORT\x10\x06B\x0fZ\rpascaline/apib\x06proto3"
+	"\x0ePURPOSE_EXPORT\x10\x06\x12\x17\n" +
+	"\x13PURPOSE_SHARED_DEAL\x10\a\x12\x18\n" +
+	"\x14PURPOSE_SHARED_INFER\x10\bB\x0fZ\rpascaline/apib\x06proto3"
 
 var (
 	file_party_proto_rawDescOnce sync.Once
