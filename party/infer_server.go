@@ -51,6 +51,7 @@ func (v *visit) infer(ctx context.Context, n int) error {
 		return err
 	}
 	v.log.Info("claimed", "bundles", len(ids))
+	v.log.Debug("claimed", "ids", ids)
 	if err := api.Send(ctx, v.stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}

@@ -18,7 +18,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"pascaline": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){
+		"pascaline": func() { os.Exit(run()) },
+		"spender":   func() { os.Exit(spend()) },
+	})
 }
 
 // The scripts run the command as its users do, server and client as processes
