@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 )
 
 type demoFlags struct {
+	mode    string
 	backend backendFlags
 	images  []string
 	invert  bool
@@ -32,6 +34,12 @@ type demoFlags struct {
 // demoBundles is how many bundles the demo makes at least, so that its figures
 // are those of a group.
 const demoBundles = 8
+
+// What the demo shows.
+const (
+	clientServer = "client-server"
+	sharedModel  = "shared-model"
+)
 
 func demoCommand() *cobra.Command {
 	var f demoFlags
@@ -43,8 +51,11 @@ client process with sample images, lets them make correlated randomness by
 homomorphic encryption, or by what --backend names, classifies the images
 privately, and holds every result against the evaluation in the clear. It exits
 with an error if any disagree. With --backend dealer it starts a dealer as well,
-unless --dealer says where one is.`,
-		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png\n  pascaline demo --backend dealer",
+unless --dealer says where one is.
+
+With --mode shared-model it starts two servers and plays an owner, who deals its
+model to them, and a client: neither server knows the weights or the pictures.`,
+		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png\n  pascaline demo --backend dealer\n  pascaline demo --mode shared-model",
 		Args:    noArguments("your own pictures go with --image, one each"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilUnread(cmd.Context())
@@ -53,6 +64,7 @@ unless --dealer says where one is.`,
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&f.mode, "mode", clientServer, "client-server: the server knows the model; shared-model: two servers that know nothing")
 	flags.StringArrayVar(&f.images, "image", nil, "your own picture (PNG or JPEG) instead of the samples; repeat for more")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
 	addNetworkFlag(cmd, &f.network)
@@ -76,12 +88,14 @@ type demo struct {
 	backend []string // flags that name the backend, for both parties
 	server  *child
 	dealer  *child           // where the demo has one of its own
-	usage   map[string]usage // by command
+	running []*child         // in the order of their start
+	usage   map[string]usage // by process
 }
 
 // child is a process that serves others.
 type child struct {
-	cmd *exec.Cmd
+	name string
+	cmd  *exec.Cmd
 	// lifeline is its standard input. Whatever ends this process ends it, and so
 	// the child.
 	lifeline io.Closer
@@ -95,6 +109,9 @@ type usage struct {
 }
 
 func (f *demoFlags) run(ctx context.Context) (err error) {
+	if f.mode != clientServer && f.mode != sharedModel {
+		return fmt.Errorf("--mode is %q; there are %s and %s", f.mode, clientServer, sharedModel)
+	}
 	network, err := parseNetwork(f.network)
 	if err != nil {
 		return err
@@ -118,14 +135,16 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	if d.backend, err = d.chooseBackend(ctx, &f.backend); err != nil {
-		return err
-	}
 	inputs, err := d.readImages(images, f.invert)
 	if err != nil {
 		return err
 	}
-
+	if f.mode == sharedModel {
+		return d.runShared(ctx, f, images, inputs)
+	}
+	if d.backend, err = d.chooseBackend(ctx, &f.backend, "server", "client"); err != nil {
+		return err
+	}
 	fmt.Printf("server  has the model %q: %s\n", m.Plan.Name, describe(m.Plan))
 	fmt.Printf("client  has %s and the plan: shapes and scales, no weights\n", count(len(inputs), "picture"))
 	if d.dealer != nil {
@@ -142,15 +161,8 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Printf("         done in %.1f s\n\n", production.Seconds)
-	var args []string
-	if f.invert {
-		args = append(args, "--invert")
-	}
-	if len(f.images) > 0 {
-		args = append(args, "--fit")
-	}
 	var inference inferenceReport
-	if err := d.client(ctx, &inference, "infer", append(args, images...)...); err != nil {
+	if err := d.client(ctx, &inference, "infer", f.pictures(images)...); err != nil {
 		return err
 	}
 	if err := d.stop(); err != nil {
@@ -159,11 +171,26 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 	return d.report(inputs, &production, &inference)
 }
 
-// prepare makes what the two processes need: keys, the plan for the client, and
-// the pictures. It returns the pictures' paths.
+// pictures returns the arguments of a command that infers.
+func (f *demoFlags) pictures(images []string) (args []string) {
+	if f.invert {
+		args = append(args, "--invert")
+	}
+	if len(f.images) > 0 {
+		args = append(args, "--fit")
+	}
+	return append(args, images...)
+}
+
+// prepare makes what the processes need: keys, the plan for the client, and the
+// pictures. It returns the pictures' paths.
 func (d *demo) prepare(f *demoFlags) ([]string, error) {
-	for _, name := range []string{"server.key", "client.key"} {
-		if _, err := generateKey(d.path(name)); err != nil {
+	parties := []string{"server", "client"}
+	if f.mode == sharedModel {
+		parties = sharedParties
+	}
+	for _, name := range parties {
+		if _, err := generateKey(d.path(name + ".key")); err != nil {
 			return nil, err
 		}
 	}
@@ -191,9 +218,9 @@ func (d *demo) prepare(f *demoFlags) ([]string, error) {
 
 func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 
-// chooseBackend returns the flags that name the backend for both parties. It
-// starts a dealer where one is needed and none is named.
-func (d *demo) chooseBackend(ctx context.Context, f *backendFlags) ([]string, error) {
+// chooseBackend returns the flags that name the backend for the two parties that
+// use it. It starts a dealer where one is needed and none is named.
+func (d *demo) chooseBackend(ctx context.Context, f *backendFlags, parties ...string) ([]string, error) {
 	name := f.names[0]
 	if strings.ContainsRune(name, filepath.Separator) {
 		path, err := filepath.Abs(name)
@@ -221,9 +248,12 @@ func (d *demo) chooseBackend(ctx context.Context, f *backendFlags) ([]string, er
 	if _, err := generateKey(d.path("dealer.key")); err != nil {
 		return nil, err
 	}
+	args := []string{"dealer", "--key", d.path("dealer.key")}
+	for _, name := range parties {
+		args = append(args, "--allow", d.path(name+".key.pub"))
+	}
 	var err error
-	if d.dealer, err = d.start(ctx, "dealer", "--key", d.path("dealer.key"),
-		"--allow", d.path("server.key.pub"), "--allow", d.path("client.key.pub")); err != nil {
+	if d.dealer, err = d.start(ctx, "dealer", args...); err != nil {
 		return nil, err
 	}
 	return append(flags, "--dealer", d.dealer.address, "--dealer-key", d.path("dealer.key.pub")), nil
@@ -231,17 +261,17 @@ func (d *demo) chooseBackend(ctx context.Context, f *backendFlags) ([]string, er
 
 // serve starts the server process and waits until it takes connections.
 func (d *demo) serve(ctx context.Context) (err error) {
-	d.server, err = d.start(ctx, "serve", append(d.backend, "--model", d.path("model.pasc"), "--key", d.path("server.key"),
-		"--allow", d.path("client.key.pub"), "--store", d.path("server-store"))...)
+	d.server, err = d.start(ctx, "serve", append([]string{"serve"}, append(d.backend, "--model", d.path("model.pasc"), "--key", d.path("server.key"),
+		"--allow", d.path("client.key.pub"), "--store", d.path("server-store"))...)...)
 	return err
 }
 
 // start starts a process that serves others and waits until it takes connections.
-func (d *demo) start(ctx context.Context, command string, args ...string) (*child, error) {
-	args = append([]string{command, "--json", "--stop-with-stdin", "--listen", "127.0.0.1:0"}, args...)
-	c := &child{cmd: exec.CommandContext(ctx, d.self, args...)}
+func (d *demo) start(ctx context.Context, name string, args ...string) (*child, error) {
+	args = append(args, "--json", "--stop-with-stdin", "--listen", "127.0.0.1:0")
+	c := &child{name: name, cmd: exec.CommandContext(ctx, d.self, args...)}
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
-	said := d.path(command + ".log")
+	said := d.path(name + ".log")
 	log, err := os.Create(said)
 	if err != nil {
 		return nil, fmt.Errorf("making a log: %w", err)
@@ -249,14 +279,14 @@ func (d *demo) start(ctx context.Context, command string, args ...string) (*chil
 	defer log.Close()
 	c.cmd.Stderr = log
 	if c.lifeline, err = c.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", command, err)
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("starting %s: %w", command, err)
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", command, err)
+		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	var l listening
@@ -267,55 +297,54 @@ func (d *demo) start(ctx context.Context, command string, args ...string) (*chil
 		c.cmd.Process.Kill()
 		c.cmd.Wait()
 		why, _ := os.ReadFile(said)
-		return nil, fmt.Errorf("starting %s: it ended and said: %s", command, why)
+		return nil, fmt.Errorf("starting %s: it ended and said: %s", name, why)
 	}
 	go io.Copy(io.Discard, out)
 	c.address = l.Address
+	d.running = append(d.running, c)
 	return c, nil
 }
 
-// stop ends the processes that serve, if they run.
-func (d *demo) stop() error {
-	server, dealer := d.server, d.dealer
-	d.server, d.dealer = nil, nil
-	return errors.Join(d.end("serve", server), d.end("dealer", dealer))
-}
-
-func (d *demo) end(command string, c *child) error {
-	if c == nil {
-		return nil
+// stop ends the processes that serve, if they run, the last first.
+func (d *demo) stop() (err error) {
+	for _, c := range slices.Backward(d.running) {
+		c.lifeline.Close()
+		if failed := c.cmd.Wait(); failed != nil {
+			err = errors.Join(err, fmt.Errorf("stopping %s: %w", c.name, failed))
+		}
+		d.note(c.name, c.cmd.ProcessState)
 	}
-	c.lifeline.Close()
-	err := c.cmd.Wait()
-	d.note(command, c.cmd.ProcessState)
-	if err != nil {
-		return fmt.Errorf("stopping %s: %w", command, err)
-	}
-	return nil
+	d.running = nil
+	return err
 }
 
 // client runs a command of the client's in a process of its own and decodes
 // the report that it prints.
 func (d *demo) client(ctx context.Context, report any, command string, args ...string) error {
-	full := append([]string{command, "--json", "--server", d.server.address, "--server-key", d.path("server.key.pub"),
+	return d.run(ctx, "client", report, command, append([]string{command, "--server", d.server.address, "--server-key", d.path("server.key.pub"),
 		"--key", d.path("client.key"), "--plan", d.path("model.plan"), "--store", d.path("client-store"),
-		"--network", d.network}, args...)
-	cmd := exec.CommandContext(ctx, d.self, full...)
+		"--network", d.network}, args...)...)
+}
+
+// run runs a command of somebody's in a process of its own and decodes the report
+// that it prints.
+func (d *demo) run(ctx context.Context, who string, report any, command string, args ...string) error {
+	cmd := exec.CommandContext(ctx, d.self, append(args, "--json")...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stderr = os.Stderr // the progress bar, and what goes wrong
 	out, err := cmd.Output()
 	d.note(command, cmd.ProcessState)
 	if err != nil {
-		return fmt.Errorf("the client's %s failed: %w", command, err)
+		return fmt.Errorf("the %s's %s failed: %w", who, command, err)
 	}
 	if err := json.Unmarshal(out, report); err != nil {
-		return fmt.Errorf("reading the client's report: %w", err)
+		return fmt.Errorf("reading the %s's report: %w", who, err)
 	}
 	return nil
 }
 
-func (d *demo) note(command string, s *os.ProcessState) {
+func (d *demo) note(name string, s *os.ProcessState) {
 	if s != nil {
-		d.usage[command] = usage{cpu: s.UserTime() + s.SystemTime(), memory: peakMemory(s)}
+		d.usage[name] = usage{cpu: s.UserTime() + s.SystemTime(), memory: peakMemory(s)}
 	}
 }

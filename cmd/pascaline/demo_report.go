@@ -42,30 +42,43 @@ func describe(p *model.Plan) string {
 
 // report prints every picture with its results, then the table.
 func (d *demo) report(images []dataset.Image, p *productionReport, r *inferenceReport) error {
-	clear, err := model.NewFixedEvaluator(d.model)
+	agree, err := d.compare(images, r.Results)
 	if err != nil {
 		return err
 	}
-	if len(r.Results) != len(images) {
-		return fmt.Errorf("%d results for %d pictures", len(r.Results), len(images))
+	d.printTable(p, r)
+	printKnowledge(d.model.Plan)
+	return verdict(agree, images)
+}
+
+// compare prints every picture with its results beside it and counts those that
+// are as in the clear.
+func (d *demo) compare(images []dataset.Image, results []result) (agree int, err error) {
+	clear, err := model.NewFixedEvaluator(d.model)
+	if err != nil {
+		return 0, err
 	}
-	agree := 0
+	if len(results) != len(images) {
+		return 0, fmt.Errorf("%d results for %d pictures", len(results), len(images))
+	}
 	for i, im := range images {
 		x, err := d.model.Plan.EncodeInput(im.Pixels)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		y, err := clear.Eval(x)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		ok := printResult(d.model.Plan, im, r.Results[i], d.model.Plan.DecodeOutput(y))
-		if ok {
+		if printResult(d.model.Plan, im, results[i], d.model.Plan.DecodeOutput(y)) {
 			agree++
 		}
 	}
-	d.printTable(p, r)
-	printKnowledge(d.model.Plan)
+	return agree, nil
+}
+
+// verdict ends the demo.
+func verdict(agree int, images []dataset.Image) error {
 	if agree < len(images) {
 		return fmt.Errorf("%w on %d of %d pictures", errDisagree, len(images)-agree, len(images))
 	}
@@ -147,17 +160,21 @@ func (d *demo) printTable(p *productionReport, r *inferenceReport) {
 
 // printKnowledge says what each party learned.
 func printKnowledge(p *model.Plan) {
-	weights := 0
-	for _, n := range p.Nodes {
-		if n.Op == model.OpLinear {
-			weights += n.Linear.WeightLen() + n.Linear.K
-		}
-	}
 	output := p.Nodes[len(p.Nodes)-1].Shape.Len()
 	fmt.Printf(`
 the client learned  the %d outputs for each picture, and the plan (architecture and scales)
            not      any of the %d weights and biases, nor any value in between
 the server learned  that so many inferences were made, and when
            not      the pictures, the values in between, or the results
-`, output, weights)
+`, output, weights(p))
+}
+
+// weights counts weights and biases.
+func weights(p *model.Plan) (n int) {
+	for _, node := range p.Nodes {
+		if node.Op == model.OpLinear {
+			n += node.Linear.WeightLen() + node.Linear.K
+		}
+	}
+	return n
 }

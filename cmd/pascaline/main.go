@@ -86,7 +86,7 @@ party, and spent, each piece exactly once, on inferences that take milliseconds
 	cmd.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	cmd.SetFlagErrorFunc(flagError)
 	cmd.AddCommand(keygenCommand(), modelCommand(), serveCommand(), produceCommand(), inferCommand(),
-		dealerCommand(), backendCommand(), storeCommand(), benchCommand(), samplesCommand(), demoCommand())
+		sharedCommand(), dealerCommand(), backendCommand(), storeCommand(), benchCommand(), samplesCommand(), demoCommand())
 	return cmd
 }
 
