@@ -37,7 +37,7 @@ func (v *visit) meet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	droppedBatches, err := v.meetBatches(&meeting, reply)
+	batches, droppedBatches, err := v.meetBatches(&meeting, reply)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (v *visit) meet(ctx context.Context) error {
 		level = slog.LevelWarn
 	}
 	v.log.Log(ctx, level, "met", "ready", len(reply.Twins)/idSize, "dropped", dropped, "elsewhere", reply.Elsewhere,
-		"batches", len(reply.Batches), "dropped_batches", droppedBatches)
+		"batches", batches, "dropped_batches", droppedBatches)
 	return api.Send(ctx, v.stream, api.Kind_MEETING_REPLY, reply)
 }
 
@@ -81,15 +81,15 @@ func (v *visit) meetBundles(meeting *api.Meeting, reply *api.MeetingReply) (drop
 	return len(orphans), nil
 }
 
-func (v *visit) meetBatches(meeting *api.Meeting, reply *api.MeetingReply) (dropped int, err error) {
+func (v *visit) meetBatches(meeting *api.Meeting, reply *api.MeetingReply) (ready, dropped int, err error) {
 	theirs, err := decodeBatches(meeting.Batches)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	pair := pools(v.pair)
 	ours, err := v.Store.Batches(pair)
 	if err != nil {
-		return 0, v.storeFailed("listing batches", err)
+		return 0, 0, v.storeFailed("listing batches", err)
 	}
 	var twins []store.Batch
 	var orphans []store.ID
@@ -98,17 +98,17 @@ func (v *visit) meetBatches(meeting *api.Meeting, reply *api.MeetingReply) (drop
 			twins = append(twins, b)
 			// The client learns what had been spent here before this.
 			if err := agree(v.Store, pair, b, t.spent); err != nil {
-				return 0, v.storeFailed("agreeing on batches", err)
+				return 0, 0, v.storeFailed("agreeing on batches", err)
 			}
 		} else {
 			orphans = append(orphans, b.ID)
 		}
 	}
 	if err := v.Store.Drop(pair, orphans); err != nil {
-		return 0, v.storeFailed("dropping batches without a twin", err)
+		return 0, 0, v.storeFailed("dropping batches without a twin", err)
 	}
 	reply.Batches = encodeBatches(twins)
-	return len(orphans), nil
+	return len(twins), len(orphans), nil
 }
 
 // agree makes a batch that both parties hold ready, and burns what the other has

@@ -139,7 +139,7 @@ func (v *visit) welcome(ctx context.Context) error {
 // know of it: no path, no figure.
 func (v *visit) storeFailed(doing string, err error) error {
 	v.log.Error("the store failed", "doing", doing, "reason", err)
-	for _, known := range []error{store.ErrClaimed, store.ErrUnknown, store.ErrNotReady, store.ErrCorrupt, store.ErrDiskFull, store.ErrDuplicate} {
+	for _, known := range []error{store.ErrClaimed, store.ErrUnknown, store.ErrNotReady, store.ErrCorrupt, store.ErrDiskFull, store.ErrDuplicate, store.ErrRange, store.ErrScattered} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("%s: %w", doing, known)
 		}

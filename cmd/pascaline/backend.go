@@ -83,14 +83,14 @@ func (f *backendFlags) one(ctx context.Context, keyPath string, log *slog.Logger
 // many returns all backends that are named. Stop ends their processes.
 func (f *backendFlags) many(ctx context.Context, keyPath string, log *slog.Logger) (list []offline.Backend, stop func(), err error) {
 	var running []*plugins.Plugin
-	stop = func() {
+	end := func() {
 		for _, p := range running {
 			p.Close()
 		}
 	}
 	defer func() {
 		if err != nil {
-			stop()
+			end()
 		}
 	}()
 	if f.sha256 != "" && len(f.names) > 1 {
@@ -111,7 +111,7 @@ func (f *backendFlags) many(ctx context.Context, keyPath string, log *slog.Logge
 		}
 		list = append(list, b)
 	}
-	return list, stop, nil
+	return list, end, nil
 }
 
 // settingsOf returns what a backend is told. This party's key is for the built-in

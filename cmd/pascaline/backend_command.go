@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -157,37 +156,40 @@ func (t *trial) Close() {
 
 // start starts a backend for both parties. The dealer's gets a dealer of its own,
 // and keys.
-func (f *trialFlags) start(ctx context.Context, name string) (t *trial, err error) {
-	t = &trial{}
-	defer func() {
-		if err != nil {
-			t.Close()
-		}
-	}()
+func (f *trialFlags) start(name string) (*trial, error) {
+	t := &trial{}
+	if err := f.fill(t, name); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (f *trialFlags) fill(t *trial, name string) (err error) {
 	for _, k := range f.kinds {
 		kind, err := correlation.ParseKind(k)
 		if err != nil {
-			return nil, fmt.Errorf("--kind: %w", err)
+			return fmt.Errorf("--kind: %w", err)
 		}
 		t.kinds = append(t.kinds, kind)
 	}
 	for party := range t.parties {
 		if t.parties[party], err = f.find(name, terminalLog()); err != nil {
-			return nil, err
+			return err
 		}
 		t.closers = append(t.closers, func() { t.parties[party].Close() })
 		t.settings[party] = f.settings
 	}
 	if name == dealerName {
-		if err := t.deal(ctx); err != nil {
-			return nil, fmt.Errorf("starting a dealer to try its backend with: %w", err)
+		if err := t.deal(); err != nil {
+			return fmt.Errorf("starting a dealer to try its backend with: %w", err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // deal starts a dealer in this process and makes keys for the parties.
-func (t *trial) deal(context.Context) error {
+func (t *trial) deal() error {
 	dir, err := os.MkdirTemp("", "pascaline-backend-")
 	if err != nil {
 		return err
@@ -236,7 +238,7 @@ privacy.`,
 		Example: "  pascaline backend check lattigo\n  pascaline backend check ./my-backend",
 		Args:    oneArgument("a backend's name or path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := f.start(cmd.Context(), args[0])
+			t, err := f.start(args[0])
 			if err != nil {
 				return err
 			}
@@ -273,7 +275,7 @@ func backendBenchCommand() *cobra.Command {
 			if elements < 0 {
 				return fmt.Errorf("--count is %d; it must be positive, or 0 for what takes a second or so", elements)
 			}
-			t, err := f.start(cmd.Context(), args[0])
+			t, err := f.start(args[0])
 			if err != nil {
 				return err
 			}

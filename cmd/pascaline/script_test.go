@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 //
 //	serve ARG...        start "pascaline serve --json ARG..." on a free port and
 //	                    set $ADDRESS and $PLAN
+//	dealer ARG...       start "pascaline dealer --json ARG..." on a free port and
+//	                    set $DEALER
 //	serve-says PATTERN  wait until the server's log has a line with PATTERN
 //	serve-kill          kill -9 the server and wait until it is gone
 //	picture FILE W H    write a grey PNG with a line on it
@@ -40,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":      serveInScript,
+			"dealer":     dealerInScript,
 			"serve-says": serveSays,
 			"serve-kill": serveKill,
 			"picture":    pictureInScript,
@@ -63,11 +66,16 @@ type server struct {
 var servers sync.Map
 
 func startServer(dir string, env []string, args ...string) (*server, *listening, error) {
+	return startListening("serve", dir, env, args...)
+}
+
+// startListening starts a command that serves others.
+func startListening(command, dir string, env []string, args ...string) (*server, *listening, error) {
 	self, err := exec.LookPath("pascaline")
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &server{cmd: exec.Command(self, append([]string{"serve", "--json", "--listen", "127.0.0.1:0"}, args...)...)}
+	s := &server{cmd: exec.Command(self, append([]string{command, "--json", "--listen", "127.0.0.1:0"}, args...)...)}
 	s.line = sync.NewCond(&s.mu)
 	s.cmd.Dir, s.cmd.Env = dir, env
 	stdout, err := s.cmd.StdoutPipe()
@@ -120,19 +128,29 @@ func (s *server) says(pattern string) bool {
 }
 
 func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
+	s, l := listenInScript(ts, "serve", args)
+	servers.Store(ts.MkAbs("."), s)
+	ts.Setenv("ADDRESS", l.Address)
+	ts.Setenv("PLAN", l.Plan)
+}
+
+func dealerInScript(ts *testscript.TestScript, neg bool, args []string) {
+	_, l := listenInScript(ts, "dealer", args)
+	ts.Setenv("DEALER", l.Address)
+}
+
+func listenInScript(ts *testscript.TestScript, command string, args []string) (*server, *listening) {
 	env := []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR")}
-	s, l, err := startServer(ts.MkAbs("."), env, args...)
+	s, l, err := startListening(command, ts.MkAbs("."), env, args...)
 	if err != nil {
 		if s != nil {
 			s.kill()
 			ts.Logf("%s", strings.Join(s.log, "\n"))
 		}
-		ts.Fatalf("starting the server: %v", err)
+		ts.Fatalf("starting %s: %v", command, err)
 	}
-	servers.Store(ts.MkAbs("."), s)
 	ts.Defer(s.kill)
-	ts.Setenv("ADDRESS", l.Address)
-	ts.Setenv("PLAN", l.Plan)
+	return s, l
 }
 
 func serveSays(ts *testscript.TestScript, neg bool, args []string) {
