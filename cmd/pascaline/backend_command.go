@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -156,16 +157,16 @@ func (t *trial) Close() {
 
 // start starts a backend for both parties. The dealer's gets a dealer of its own,
 // and keys.
-func (f *trialFlags) start(name string) (*trial, error) {
+func (f *trialFlags) start(ctx context.Context, name string) (*trial, error) {
 	t := &trial{}
-	if err := f.fill(t, name); err != nil {
+	if err := f.fill(ctx, t, name); err != nil {
 		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func (f *trialFlags) fill(t *trial, name string) (err error) {
+func (f *trialFlags) fill(ctx context.Context, t *trial, name string) (err error) {
 	for _, k := range f.kinds {
 		kind, err := correlation.ParseKind(k)
 		if err != nil {
@@ -185,7 +186,9 @@ func (f *trialFlags) fill(t *trial, name string) (err error) {
 			return fmt.Errorf("starting a dealer to try its backend with: %w", err)
 		}
 	}
-	return nil
+	// What is no backend at all is no matter for a check.
+	_, err = t.parties[0].Describe(ctx)
+	return err
 }
 
 // deal starts a dealer in this process and makes keys for the parties.
@@ -238,7 +241,7 @@ privacy.`,
 		Example: "  pascaline backend check lattigo\n  pascaline backend check ./my-backend",
 		Args:    oneArgument("a backend's name or path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			t, err := f.start(args[0])
+			t, err := f.start(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -275,7 +278,7 @@ func backendBenchCommand() *cobra.Command {
 			if elements < 0 {
 				return fmt.Errorf("--count is %d; it must be positive, or 0 for what takes a second or so", elements)
 			}
-			t, err := f.start(args[0])
+			t, err := f.start(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -18,14 +18,14 @@ import (
 //	start NAME COMMAND ARG...  start "pascaline COMMAND... ARG... --json" on a free
 //	                           port and set $NAME to its address
 //	says NAME PATTERN          wait until the log of NAME has a line with PATTERN
-//	kill NAME                  kill -9 it and wait until it is gone
+//	kill-9 NAME                kill -9 it and wait until it is gone
 func TestSharedScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "shared"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":   startInScript,
 			"says":    saysInScript,
-			"kill":    killInScript,
+			"kill-9":  killInScript,
 			"picture": pictureInScript,
 		},
 	})
