@@ -2,6 +2,7 @@ package offline
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"math/big"
 	"slices"
@@ -438,7 +439,7 @@ func TestBilinearExchangesAreFreshAndUniform(t *testing.T) {
 }
 
 // TestBilinearNoiseIsWhatTheProofAllows measures what the flood must hide, for
-// weights of −2^63, the largest there are.
+// weights of −2^63, the largest there are, and of −1.
 func TestBilinearNoiseIsWhatTheProofAllows(t *testing.T) {
 	parties := newBilinearParties(t)
 	key, server := parties[0].key, parties[1]
@@ -448,49 +449,56 @@ func TestBilinearNoiseIsWhatTheProofAllows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := uniformVectors(1, o.firstLen()), constantVectors(1, o.secondLen(), 1<<63)[0]
-	want := make([]uint64, o.productLen())
-	ring.ConvWide(want, a[0], b, o.shape)
+	a := uniformVectors(1, o.firstLen())
 	queries := make([]cipher, p.queryGroups)
 	for j := range queries {
 		queries[j] = queryValues(t, key.ring, key.query(p, a, 0, j))
 	}
 	q := key.ring.modulus()
 	scaled := new(big.Int).Lsh(q, 64)
-	for _, hidden := range []bool{false, true} {
-		sum2, n := 0.0, 0.0
-		for i, sum := range server.ring.products(p, b, 0, p.replyGroups, slices.Clone(queries)) {
-			if hidden {
-				server.hide(sum)
-				server.ring.ntt(sum[0])
-				server.ring.ntt(sum[1])
-			}
-			phase := key.phase(sum)
-			p.eachReplyRun(0, i, func(_, pixel, channel, run, at int) {
-				for j := range run {
-					// 2^64·phase − m·Q modulo 2^64·Q, centred
-					var residues []*big.Int
-					for l := range phase {
-						residues = append(residues, new(big.Int).SetUint64(phase[l][at+j]))
-					}
-					d := crt(residues, bilinearModulus[:])
-					d.Lsh(d, 64).Sub(d, new(big.Int).Mul(q, new(big.Int).SetUint64(want[(pixel+j)*o.shape.K+channel])))
-					if d.Mod(d, scaled).Cmp(new(big.Int).Rsh(scaled, 1)) > 0 {
-						d.Sub(d, scaled)
-					}
-					v, _ := new(big.Float).SetInt(d).Float64()
-					v = math.Ldexp(v, -64)
-					if math.Abs(v) > inner*math.Ldexp(errorBits+0.5, 63)+1<<19 {
-						t.Fatalf("noise of 2^%.1f", math.Log2(math.Abs(v)))
-					}
-					sum2, n = sum2+v*v, n+1
+	for _, weight := range []int64{-1 << 63, -1} {
+		b := constantVectors(1, o.secondLen(), uint64(weight))[0]
+		want := make([]uint64, o.productLen())
+		ring.ConvWide(want, a[0], b, o.shape)
+		for _, hidden := range []bool{false, true} {
+			sum2, n := 0.0, 0.0
+			for i, sum := range server.ring.products(p, b, 0, p.replyGroups, slices.Clone(queries)) {
+				if hidden {
+					server.hide(sum)
+					server.ring.ntt(sum[0])
+					server.ring.ntt(sum[1])
 				}
-			})
-		}
-		// Encoding rounds by up to 1/2, uniformly.
-		predicted := math.Ldexp(inner*(errorVariance+1./12), 2*63)
-		if n != float64(o.productLen()) || math.Abs(sum2/n/predicted-1) > 0.4 {
-			t.Errorf("%v outputs with noise of 2^%.2f rms, not 2^%.2f", n, math.Log2(sum2/n)/2, math.Log2(predicted)/2)
+				phase := key.phase(sum)
+				p.eachReplyRun(0, i, func(_, pixel, channel, run, at int) {
+					for j := range run {
+						// 2^64·phase − m·Q modulo 2^64·Q, centred
+						var residues []*big.Int
+						for l := range phase {
+							residues = append(residues, new(big.Int).SetUint64(phase[l][at+j]))
+						}
+						d := crt(residues, bilinearModulus[:])
+						d.Lsh(d, 64).Sub(d, new(big.Int).Mul(q, new(big.Int).SetUint64(want[(pixel+j)*o.shape.K+channel])))
+						if d.Mod(d, scaled).Cmp(new(big.Int).Rsh(scaled, 1)) > 0 {
+							d.Sub(d, scaled)
+						}
+						v, _ := new(big.Float).SetInt(d).Float64()
+						v = math.Ldexp(v, -64)
+						if math.Abs(v) > -inner*float64(weight)*(errorBits+0.5)+1<<19 {
+							t.Fatalf("weights %d: noise of 2^%.1f", weight, math.Log2(math.Abs(v)))
+						}
+						sum2, n = sum2+v*v, n+1
+					}
+				})
+			}
+			// Encoding rounds by up to 1/2, uniformly. The encryption of zero adds e·u
+			// and e2·sk.
+			predicted := inner * float64(weight) * float64(weight) * (errorVariance + 1./12)
+			if hidden {
+				predicted += 2 * bilinearN * 2. / 3 * errorVariance
+			}
+			if n != float64(o.productLen()) || math.Abs(sum2/n/predicted-1) > 0.4 {
+				t.Errorf("weights %d: %v outputs with noise of 2^%.2f rms, not 2^%.2f", weight, n, math.Log2(sum2/n)/2, math.Log2(predicted)/2)
+			}
 		}
 	}
 	// The distance in the comment of bilinear.go, at the most terms.
@@ -501,5 +509,44 @@ func TestBilinearNoiseIsWhatTheProofAllows(t *testing.T) {
 	}
 	if q.Cmp(new(big.Int).Sub(power2(183), power2(143))) < 0 || q.BitLen() > 183 {
 		t.Error("Q is not just below 2^183")
+	}
+}
+
+// TestBilinearRepliesAreScaledToTheNearest holds replies to what is proved of
+// them, against math/big.
+func TestBilinearRepliesAreScaledToTheNearest(t *testing.T) {
+	r, u := newBilinearParties(t)[0].ring, pointPacking(t)
+	c := cipher{r.poly(), r.poly()}
+	for part := range c {
+		r.uniform(c[part], ring.NewSeed(), "test")
+	}
+	f := flood(bilinearN, ring.NewSeed())
+	reply := r.reply(u, 0, 0, c, slices.Clone(f))
+	low, top := replyOf1(reply)
+	bits0 := make([]uint64, bilinearN)
+	unpackBits(bits0, reply[bilinearMaskSize+8*bilinearN:], bilinearBits0)
+	q := r.modulus()
+	// nearest returns round(x·2^n/Q + y/2^64·2^(n−64)) mod 2^n for residues of x.
+	nearest := func(part [][]uint64, j int, n uint, y int64) *big.Int {
+		var residues []*big.Int
+		for i := range part {
+			residues = append(residues, new(big.Int).SetUint64(part[i][j]))
+		}
+		x := crt(residues, bilinearModulus[:])
+		x.Lsh(x, 128).Div(x, q)
+		x.Add(x, big.NewInt(y))
+		x.Rsh(x, 127-n).Add(x, big.NewInt(1)).Rsh(x, 1)
+		return x.Mod(x, power2(n))
+	}
+	for j := 0; j < bilinearN; j += 8 {
+		got := bigOf(top[j], low[j])
+		if want := nearest(c[1], j, 64+bilinearBits1, 0); got.Cmp(want) != 0 {
+			t.Fatalf("c1' is %v, not %v", got, want)
+		}
+		got.SetUint64(binary.LittleEndian.Uint64(reply[bilinearMaskSize+8*j:]))
+		got.Lsh(got, bilinearBits0).Add(got, new(big.Int).SetUint64(bits0[j]))
+		if want := nearest(c[0], j, 64+bilinearBits0, int64(f[j])-1<<(bilinearFlood-1)); got.Cmp(want) != 0 {
+			t.Fatalf("c0' is %v, not %v", got, want)
+		}
 	}
 }

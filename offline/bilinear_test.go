@@ -170,7 +170,8 @@ func TestBilinearProductsHoldForEveryGeometry(t *testing.T) {
 		{matrixShape(5, 7, 3), 40, true},
 		{matrixShape(300, 30, 2), 2, false}, // made as transposes
 		{matrixShape(40, 30, 2), 20, true},
-		{matrixShape(3, 2, 2), 5000, true}, // several segments
+		{matrixShape(3, 2, 2), 5000, true},        // several segments
+		{conv(128, 128, 1, 3, 2, 1, 0), 1, false}, // and several replies for each
 		{matrixShape(1, 784, 12), 3, false},
 		{ring.LinearShape(5000, 3), 1, false}, // several queries for one output
 		{ring.LinearShape(2, 5000), 1, false},
