@@ -13,7 +13,7 @@ func TestARowIsWhatACorrelationCosts(t *testing.T) {
 	kinds := []correlation.Kind{triples, powers, linear}
 	told := 0
 	rows, err := Bench(t.Context(), new(dealing), new(dealing), BenchOptions{
-		Kinds: kinds, Elements: 100, InProcess: true, Done: func(Row) { told++ },
+		Kinds: kinds, Elements: 20, InProcess: true, Done: func(Row) { told++ },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestARowIsWhatACorrelationCosts(t *testing.T) {
 	// A head takes 120 bytes and is all that a seed takes: of triples c is
 	// explicit at party 0, of powers the six words of the shares of ρ² to ρ⁴, of
 	// linear ones y at party 1, which is sent party 0's way round.
-	const head, n = 120.0, 100
+	const head, n = 120.0, 20
 	image := 8.0 * float64(benchSpec(linear, 1).Shape.OutLen())
 	for i, want := range []Row{
 		{Pool: "triples", ToClient: head / n, Halves: [2]float64{8 + head/n, head / n}},

@@ -15,8 +15,8 @@ import (
 type Options struct {
 	// Kinds are those to check; nil stands for all that the backend declares.
 	Kinds []correlation.Kind
-	// Thorough checks take several times as many elements, more parameters, and a
-	// failure at every message of a run.
+	// Thorough checks take five times as many elements, more parameters, and
+	// failures at more messages of a run.
 	Thorough bool
 	// Timeout is how long one call may take; zero stands for a minute.
 	Timeout time.Duration

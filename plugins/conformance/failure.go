@@ -25,23 +25,25 @@ func (k *kit) attempt(ctx context.Context, f *fault, cancelled bool, layers []co
 		generator correlation.Generator
 		wentOn    bool
 	}
+	// One context for all: it outlasts the calls, as long as the run may.
+	lasting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if cancelled {
+		go func() {
+			select {
+			case <-p.struck:
+				cancel()
+			case <-lasting.Done():
+			}
+		}()
+	}
 	outcomes, c := both(ctx, p, k.Timeout, func(ctx context.Context, party int) (o outcome, err error) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		if cancelled {
-			go func() {
-				select {
-				case <-p.struck:
-					cancel()
-				case <-ctx.Done():
-				}
-			}()
-		}
-		if o.generator, err = k.backends[party].Open(ctx, k.run(p, party, layers, nil)); err != nil {
+		defer context.AfterFunc(ctx, cancel)()
+		if o.generator, err = k.openParty(lasting, k.run(p, party, layers, nil)); err != nil {
 			return o, err
 		}
-		if _, err = o.generator.Generate(ctx, asked[party]); err != nil && ctx.Err() == nil {
-			_, again := o.generator.Generate(ctx, asked[party])
+		if _, err = o.generator.Generate(lasting, asked[party]); err != nil && lasting.Err() == nil {
+			_, again := o.generator.Generate(lasting, asked[party])
 			o.wentOn = again == nil
 		}
 		return o, err
@@ -63,7 +65,7 @@ func (k *kit) failures(ctx context.Context, e exam) {
 	name := e.kind.String()
 	var after []string // what the clean runs came after
 	var spoilt error
-	recover := func(what string) {
+	newRun := func(what string) {
 		if spoilt == nil {
 			after = append(after, what)
 			if _, err := k.clean(ctx, e); err != nil {
@@ -84,7 +86,7 @@ func (k *kit) failures(ctx context.Context, e exam) {
 			return
 		}
 		k.result(name, check.name, detail, err)
-		recover(check.what)
+		newRun(check.what)
 	}
 	if ctx.Err() == nil {
 		k.result(name, checkRecovery, fmt.Sprintf("new runs work after %s", list(after)), spoilt)

@@ -136,6 +136,9 @@ func both[T any](ctx context.Context, p *pipe, timeout time.Duration, call func(
 // session is an open run at both parties.
 type session struct {
 	*kit
+	// end cancels the context of Open, which a backend may hold on to as long as
+	// the run lasts.
+	end        context.CancelFunc
 	pipe       *pipe
 	layers     []correlation.Layer
 	generators [2]correlation.Generator
@@ -160,15 +163,26 @@ func (k *kit) run(p *pipe, party int, layers []correlation.Layer, outside *atomi
 	return r
 }
 
+// openParty opens a run at one party.
+func (k *kit) openParty(ctx context.Context, run correlation.Run) (correlation.Generator, error) {
+	g, err := k.backends[run.Party].Open(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	if g == nil {
+		return nil, errors.New("opening a run returned neither a generator nor an error")
+	}
+	return g, nil
+}
+
+// open opens a run at both parties.
 func (k *kit) open(ctx context.Context, layers []correlation.Layer) (*session, error) {
-	s := &session{kit: k, pipe: newPipe(nil), layers: layers, outside: new(atomic.Uint64)}
+	lasting, end := context.WithCancel(ctx)
+	s := &session{kit: k, end: end, pipe: newPipe(nil), layers: layers, outside: new(atomic.Uint64)}
 	var c calls
 	s.generators, c = both(ctx, s.pipe, k.Timeout, func(ctx context.Context, party int) (correlation.Generator, error) {
-		g, err := k.backends[party].Open(ctx, k.run(s.pipe, party, layers, s.outside))
-		if err == nil && g == nil {
-			err = errors.New("opening a run returned neither a generator nor an error")
-		}
-		return g, err
+		defer context.AfterFunc(ctx, end)()
+		return k.openParty(lasting, k.run(s.pipe, party, layers, s.outside))
 	})
 	if err := c.err(); err != nil {
 		s.abandon(ctx)
@@ -205,6 +219,7 @@ func (s *session) generate(ctx context.Context, requests [2][]correlation.Reques
 
 // close ends the run at both parties.
 func (s *session) close(ctx context.Context) error {
+	defer s.end()
 	err := s.closeAll(ctx, s.pipe, s.generators)
 	s.pipe.cut()
 	return err
@@ -213,6 +228,7 @@ func (s *session) close(ctx context.Context) error {
 // abandon closes what is open of a run that has failed: nothing more is asked of
 // it than to end.
 func (s *session) abandon(ctx context.Context) {
+	defer s.end()
 	s.pipe.cut()
 	_ = s.closeAll(ctx, s.pipe, s.generators)
 }
