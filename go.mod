@@ -5,6 +5,8 @@ go 1.26.0
 require (
 	github.com/bufbuild/protocompile v0.14.1 // parses .proto files for go generate, without a protoc binary
 	github.com/cockroachdb/pebble/v2 v2.1.7 // the index of the store: synced batches, crash-safe
+	github.com/hashicorp/go-hclog v1.6.3 // what go-plugin logs to
+	github.com/hashicorp/go-plugin v1.8.0 // backends as processes of their own
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command tested as its users run it
 	github.com/schollz/progressbar/v3 v3.19.1 // the progress bar of produce
 	github.com/spf13/cobra v1.10.2 // the command line
@@ -40,8 +42,6 @@ require (
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/golang/snappy v0.0.5-0.20231225225746-43d5d4cd4e0e // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
-	github.com/hashicorp/go-hclog v1.6.3 // indirect
-	github.com/hashicorp/go-plugin v1.8.0 // indirect
 	github.com/hashicorp/yamux v0.1.2 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.17.11 // indirect
