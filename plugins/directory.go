@@ -61,12 +61,15 @@ func (d Directory) Find(nameOrPath string, o Options) (*Plugin, error) {
 		}
 		names[i] = f.name
 	}
-	where := d.Path
+	there, where := "there is none", d.Path
+	if len(names) > 0 {
+		there = "there are " + strings.Join(names, ", ")
+	}
 	if where == "" {
 		where = "no plugin directory"
 	}
-	return nil, fmt.Errorf("there is no backend %q; there are %s (built in, and in %s); a program elsewhere is named by its path, like ./%[1]s",
-		nameOrPath, strings.Join(names, ", "), where)
+	return nil, fmt.Errorf("there is no backend %q; %s (built in, and in %s); a program elsewhere is named by its path, like ./%[1]s",
+		nameOrPath, there, where)
 }
 
 // Found is a backend as [Directory.List] finds it.

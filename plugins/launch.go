@@ -33,7 +33,8 @@ type launch struct {
 	mu      sync.Mutex
 	cmd     *exec.Cmd
 	stdin   *os.File
-	killed  bool
+	killed  bool   // the process was told to end
+	died    bool   // it has ended without
 	shaken  string // the handshake, once it has come
 	exited  chan struct{}
 	drained chan struct{} // it has exited, and all it printed is logged
@@ -92,6 +93,9 @@ func (l *launch) Start(context.Context) error {
 		started <- err
 		if err == nil {
 			cmd.Wait()
+			l.mu.Lock()
+			l.died = !l.killed
+			l.mu.Unlock()
 			close(l.exited)
 		}
 	}()

@@ -126,10 +126,7 @@ func TestMessagesThatNobodyTakesDoNotHideWants(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- generate(t.Context(), p, a) }()
 	// The other party answers in the worst order: it sends all, then takes all.
-	sizes := []int{0, 1, 255, 256 << 10, 256<<10 + 1, 20 << 20, 3, 7 << 20, 1 << 20}
-	for range 200 {
-		sizes = append(sizes, 100)
-	}
+	sizes := echoSizes("echo")
 	for i, n := range sizes {
 		if err := b.Send(t.Context(), bytes.Repeat([]byte{byte(i)}, n)); err != nil {
 			t.Fatal(err)
@@ -284,7 +281,8 @@ func TestDeathIsAnErrorOfTheRun(t *testing.T) {
 }
 
 func TestKilledInTheMiddleAndRestarted(t *testing.T) {
-	p := testPlugin(t, "wait", Options{})
+	var log logBuffer
+	p := testPlugin(t, "wait", Options{Log: log.logger()})
 	a, b := newPipes(1)
 	done := make(chan error, 1)
 	go func() { done <- generate(t.Context(), p, a) }()
@@ -292,7 +290,7 @@ func TestKilledInTheMiddleAndRestarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := p.process
-	first.launch.stop()
+	first.launch.cmd.Process.Kill()
 	checkError(t, <-done, "backend wait died (signal: killed)", "the run is lost, nothing of it is used")
 	if _, err := p.Describe(t.Context()); err != nil {
 		t.Fatal(err)
@@ -301,8 +299,9 @@ func TestKilledInTheMiddleAndRestarted(t *testing.T) {
 		t.Error("the process is the one that was killed")
 	}
 	// One that is killed while nobody asks it is found dead before it is used.
+	log.await(t, `msg="the backend's process has ended" backend=wait how="signal: killed"`)
 	second := p.process
-	second.launch.stop()
+	second.launch.cmd.Process.Kill()
 	<-second.launch.exited
 	g, err := p.Open(t.Context(), correlation.Run{})
 	if err != nil {
@@ -390,7 +389,7 @@ func TestATwinThatIsLostIsTheErrorOfTheRun(t *testing.T) {
 }
 
 func TestRunsShareAProcess(t *testing.T) {
-	p := testPlugin(t, "echo", Options{})
+	p := testPlugin(t, "echo-small", Options{})
 	var pairs sync.WaitGroup
 	for range 3 {
 		pairs.Go(func() {
@@ -621,7 +620,7 @@ func TestAPluginThatReadsNothing(t *testing.T) {
 	}
 	defer g.Close()
 	spec := testSpec(correlation.Linear)
-	spec.N = 1 << 17 // 90 MiB of input
+	spec.N = 1 << 15 // 22 MiB of input
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	_, err = g.Generate(ctx, []correlation.Request{{Spec: spec, Input: make([]uint64, spec.N*spec.Shape.InLen())}})

@@ -96,6 +96,9 @@ func (p *Plugin) start(ctx context.Context) (*process, error) {
 	go func() {
 		<-l.drained
 		process.conn.Close()
+		if l.died {
+			log.Warn("the backend's process has ended", "how", l.end())
+		}
 	}()
 	return process, nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"pascaline/offline"
+	"pascaline/plugins/internal/wire"
 	"pascaline/plugins/sdk"
 )
 
@@ -138,7 +139,7 @@ func (g *generator) Generate(ctx context.Context, requests []sdk.Request) ([]*sd
 		g.run.Twin.Send(ctx, fmt.Append(nil, g.run.Settings, g.run.Party, len(g.run.Layers)))
 	case "bench-send", "bench-recv", "bench-both", "bench-small":
 		return halves, g.bench(ctx)
-	case "echo":
+	case "echo", "echo-small":
 		return halves, g.echo(ctx)
 	case "twin-big":
 		return halves, g.run.Twin.Send(ctx, make([]byte, 64<<20+1))
@@ -146,13 +147,23 @@ func (g *generator) Generate(ctx context.Context, requests []sdk.Request) ([]*sd
 	return halves, nil
 }
 
-// echo sends messages of many sizes while it receives the other party's, and
-// checks those: each is its number, over and over.
-func (g *generator) echo(ctx context.Context) error {
-	sizes := []int{0, 1, 255, 256 << 10, 256<<10 + 1, 20 << 20, 3, 7 << 20, 1 << 20}
+// echoSizes are the sizes of what is sent: around that of a piece, and one that
+// is larger than all that may be on its way otherwise.
+func echoSizes(name string) []int {
+	sizes := []int{0, 1, 255, wire.PieceSize, wire.PieceSize + 1}
+	if name == "echo" {
+		sizes = append(sizes, wire.MaxUnsentBytes+1, 3, 5<<20, 1<<20)
+	}
 	for range 200 {
 		sizes = append(sizes, 100)
 	}
+	return sizes
+}
+
+// echo sends messages of many sizes while it receives the other party's, and
+// checks those: each is its number, over and over.
+func (g *generator) echo(ctx context.Context) error {
+	sizes := echoSizes(g.name)
 	var wg sync.WaitGroup
 	var sent error
 	wg.Go(func() {

@@ -62,8 +62,19 @@ var errEnded = errors.New("the host has ended the run")
 func (r *run) serve() {
 	defer r.cancel(errEnded)
 	go r.read()
+	err := r.answerAll()
+	if cause := context.Cause(r.ctx); cause != nil && cause != errEnded {
+		err = cause // and whatever the backend made of it
+	}
+	if err != nil {
+		r.fail(err)
+	}
+}
+
+// answerAll opens the run and answers requests until the host ends its side.
+func (r *run) answerAll() error {
 	if !r.await() {
-		return
+		return nil
 	}
 	var g Generator
 	err := r.call("Open", func(ctx context.Context) (err error) {
@@ -74,8 +85,7 @@ func (r *run) serve() {
 		return err
 	})
 	if err != nil {
-		r.fail(err)
-		return
+		return err
 	}
 	err = r.answer(api.BackendKind_BACKEND_OPENED)
 	for err == nil && r.await() {
@@ -86,12 +96,7 @@ func (r *run) serve() {
 	if closing := safely("Close", g.Close); err == nil {
 		err = closing
 	}
-	if err == nil && context.Cause(r.ctx) != errEnded {
-		err = context.Cause(r.ctx)
-	}
-	if err != nil {
-		r.fail(err)
-	}
+	return err
 }
 
 // await waits for the next call; it reports whether there is one.

@@ -37,7 +37,8 @@ const (
 // once.
 type codec struct{ encoding.CodecV2 }
 
-func newCodec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
+// Codec returns gRPC's codec for runs and everything beside.
+func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	if p, ok := v.(*piece); ok {

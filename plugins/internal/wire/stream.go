@@ -122,7 +122,7 @@ func Small(kind api.BackendKind, size uint64) error { return AtMost(kind, size, 
 // ServerOptions are those of a plugin's server.
 func ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(newCodec()),
+		grpc.ForceServerCodecV2(Codec()),
 		grpc.MaxRecvMsgSize(maxFrame),
 		grpc.MaxSendMsgSize(maxFrame),
 		grpc.MaxHeaderListSize(maxHeaders),
@@ -137,7 +137,7 @@ func ServerOptions() []grpc.ServerOption {
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultCallOptions(
-			grpc.ForceCodecV2(newCodec()),
+			grpc.ForceCodecV2(Codec()),
 			grpc.MaxCallRecvMsgSize(maxFrame),
 			grpc.MaxCallSendMsgSize(maxFrame),
 		),
