@@ -44,10 +44,17 @@ func (g *lattigoRun) meetForBilinear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := g.sendKey(ctx, key.PublicKey()); err != nil {
-		return err
+	// One after the other: both may not send before either receives.
+	var theirs []byte
+	if g.Party == 1 {
+		err = g.sendKey(ctx, key.PublicKey())
 	}
-	theirs, err := g.takeKey(ctx)
+	if err == nil {
+		theirs, err = g.takeKey(ctx)
+	}
+	if err == nil && g.Party == 0 {
+		err = g.sendKey(ctx, key.PublicKey())
+	}
 	if err != nil {
 		return err
 	}
