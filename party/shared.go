@@ -39,6 +39,17 @@ type SharedConfig struct {
 	Log *slog.Logger
 }
 
+// Validate reports what makes c impossible; it does not look at the store.
+func (c SharedConfig) Validate() error {
+	if slices.Contains(c.Owners, c.Peer) || slices.Contains(c.Clients, c.Peer) {
+		return errors.New("the other server is named as an owner or a client too; give every role a key of its own")
+	}
+	if len(c.Backends) == 0 {
+		return errors.New("a server of shared models needs a backend")
+	}
+	return nil
+}
+
 // SharedServer is one of the two. What is dealt to it lives in its memory: after
 // a restart, or when the two have lost each other, models are dealt again.
 type SharedServer struct {
@@ -81,14 +92,11 @@ const (
 
 // NewSharedServer returns a server; party 1 connects with the first deal.
 func NewSharedServer(c SharedConfig) (*SharedServer, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
 	if c.Patience == 0 {
 		c.Patience = standardPatience
-	}
-	if slices.Contains(c.Owners, c.Peer) || slices.Contains(c.Clients, c.Peer) {
-		return nil, errors.New("the other server is named as an owner or a client too; give every role a key of its own")
-	}
-	if len(c.Backends) == 0 {
-		return nil, errors.New("a server of shared models needs a backend")
 	}
 	s := &SharedServer{
 		SharedConfig: c,

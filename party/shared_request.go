@@ -179,6 +179,8 @@ func (s *SharedServer) hold(ctx context.Context, d *deal, r *request) error {
 	s.change()
 	s.mu.Unlock()
 	defer s.drop(r)
+	ctx, cancel := context.WithTimeoutCause(ctx, warmTime, fmt.Errorf("the other server named other inputs alone for %v", warmTime))
+	defer cancel()
 	began := r.arrived.UnixNano()
 	wait := time.NewTimer(s.Patience)
 	defer wait.Stop()

@@ -17,14 +17,12 @@ import (
 //
 //	start NAME COMMAND ARG...  start "pascaline COMMAND... ARG... --json" on a free
 //	                           port and set $NAME to its address
-//	says NAME PATTERN          wait until the log of NAME has a line with PATTERN
 //	kill-9 NAME                kill -9 it and wait until it is gone
 func TestSharedScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "shared"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":   startInScript,
-			"says":    saysInScript,
 			"kill-9":  killInScript,
 			"picture": pictureInScript,
 		},
@@ -50,12 +48,6 @@ func startInScript(ts *testscript.TestScript, _ bool, args []string) {
 	started.Store(ts.MkAbs(args[0]), s)
 	ts.Defer(s.kill)
 	ts.Setenv(args[0], l.Address)
-}
-
-func saysInScript(ts *testscript.TestScript, _ bool, args []string) {
-	if len(args) != 2 || !find(ts, args[0]).says(args[1]) {
-		ts.Fatalf("says %q: it ended without saying so", args)
-	}
 }
 
 func killInScript(ts *testscript.TestScript, _ bool, args []string) {

@@ -88,6 +88,9 @@ func (f *sharedServeFlags) run(ctx context.Context) (err error) {
 		return errors.New("--peer-key is the public key of this server's own --key; it must be the other's: are the two swapped?")
 	}
 	config.Clients = allowed
+	if err := config.Validate(); err != nil {
+		return err
+	}
 	if f.peer != "" {
 		if config.Dial, err = f.dial(ctx, id, config.Peer, network); err != nil {
 			return err
