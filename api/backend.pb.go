@@ -34,13 +34,14 @@ const (
 	BackendKind_BACKEND_TWIN    BackendKind = 5 // a message of the twin, the answer to WANT
 	BackendKind_BACKEND_SENT    BackendKind = 6 // empty: the oldest SEND that was not yet confirmed is passed on
 	// The plugin's.
-	BackendKind_BACKEND_OPENED   BackendKind = 10 // empty
+	BackendKind_BACKEND_OPENED   BackendKind = 10 // BackendOpened
 	BackendKind_BACKEND_SEND     BackendKind = 11 // a message for the twin
 	BackendKind_BACKEND_WANT     BackendKind = 12 // BackendWant
 	BackendKind_BACKEND_PROGRESS BackendKind = 13 // BackendProgress
 	BackendKind_BACKEND_HALF     BackendKind = 14 // one half (correlation.Half, its head and its rows)
 	BackendKind_BACKEND_DONE     BackendKind = 15 // empty
 	BackendKind_BACKEND_FAILED   BackendKind = 16 // BackendFailed; nothing follows
+	BackendKind_BACKEND_COST     BackendKind = 17 // BackendCost, once before DONE or not at all
 )
 
 // Enum value maps for BackendKind.
@@ -60,6 +61,7 @@ var (
 		14: "BACKEND_HALF",
 		15: "BACKEND_DONE",
 		16: "BACKEND_FAILED",
+		17: "BACKEND_COST",
 	}
 	BackendKind_value = map[string]int32{
 		"BACKEND_KIND_UNSPECIFIED": 0,
@@ -76,6 +78,7 @@ var (
 		"BACKEND_HALF":             14,
 		"BACKEND_DONE":             15,
 		"BACKEND_FAILED":           16,
+		"BACKEND_COST":             17,
 	}
 )
 
@@ -117,6 +120,7 @@ type BackendFrame struct {
 	Kind          BackendKind            `protobuf:"varint,1,opt,name=kind,proto3,enum=pascaline.BackendKind" json:"kind,omitempty"`
 	Size          uint64                 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	Chunk         []byte                 `protobuf:"bytes,3,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Block         uint32                 `protobuf:"varint,4,opt,name=block,proto3" json:"block,omitempty"` // in the place of the chunk: one more than the number of the sender's block that holds it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -170,6 +174,13 @@ func (x *BackendFrame) GetChunk() []byte {
 		return x.Chunk
 	}
 	return nil
+}
+
+func (x *BackendFrame) GetBlock() uint32 {
+	if x != nil {
+		return x.Block
+	}
+	return 0
 }
 
 type BackendDescribe struct {
@@ -291,6 +302,7 @@ type BackendOpen struct {
 	Party         uint32                 `protobuf:"varint,1,opt,name=party,proto3" json:"party,omitempty"`
 	Layers        []*BackendLayer        `protobuf:"bytes,2,rep,name=layers,proto3" json:"layers,omitempty"`
 	Settings      map[string]string      `protobuf:"bytes,3,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Blocks        uint32                 `protobuf:"varint,4,opt,name=blocks,proto3" json:"blocks,omitempty"` // how many blocks each side has; 0 where there are none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +358,58 @@ func (x *BackendOpen) GetSettings() map[string]string {
 	return nil
 }
 
+func (x *BackendOpen) GetBlocks() uint32 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+// BackendOpened says that the run is open.
+type BackendOpened struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Blocks        bool                   `protobuf:"varint,1,opt,name=blocks,proto3" json:"blocks,omitempty"` // the host may use its blocks
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendOpened) Reset() {
+	*x = BackendOpened{}
+	mi := &file_backend_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendOpened) ProtoMessage() {}
+
+func (x *BackendOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendOpened.ProtoReflect.Descriptor instead.
+func (*BackendOpened) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *BackendOpened) GetBlocks() bool {
+	if x != nil {
+		return x.Blocks
+	}
+	return false
+}
+
 // BackendLayer is the geometry of a linear layer (ring.ConvShape).
 type BackendLayer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -360,7 +424,7 @@ type BackendLayer struct {
 
 func (x *BackendLayer) Reset() {
 	*x = BackendLayer{}
-	mi := &file_backend_proto_msgTypes[4]
+	mi := &file_backend_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +436,7 @@ func (x *BackendLayer) String() string {
 func (*BackendLayer) ProtoMessage() {}
 
 func (x *BackendLayer) ProtoReflect() protoreflect.Message {
-	mi := &file_backend_proto_msgTypes[4]
+	mi := &file_backend_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +449,7 @@ func (x *BackendLayer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendLayer.ProtoReflect.Descriptor instead.
 func (*BackendLayer) Descriptor() ([]byte, []int) {
-	return file_backend_proto_rawDescGZIP(), []int{4}
+	return file_backend_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *BackendLayer) GetHeight() uint32 {
@@ -434,7 +498,7 @@ type BackendRequest struct {
 
 func (x *BackendRequest) Reset() {
 	*x = BackendRequest{}
-	mi := &file_backend_proto_msgTypes[5]
+	mi := &file_backend_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +510,7 @@ func (x *BackendRequest) String() string {
 func (*BackendRequest) ProtoMessage() {}
 
 func (x *BackendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_backend_proto_msgTypes[5]
+	mi := &file_backend_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +523,7 @@ func (x *BackendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendRequest.ProtoReflect.Descriptor instead.
 func (*BackendRequest) Descriptor() ([]byte, []int) {
-	return file_backend_proto_rawDescGZIP(), []int{5}
+	return file_backend_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BackendRequest) GetSpecs() []byte {
@@ -479,7 +543,7 @@ type BackendWant struct {
 
 func (x *BackendWant) Reset() {
 	*x = BackendWant{}
-	mi := &file_backend_proto_msgTypes[6]
+	mi := &file_backend_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +555,7 @@ func (x *BackendWant) String() string {
 func (*BackendWant) ProtoMessage() {}
 
 func (x *BackendWant) ProtoReflect() protoreflect.Message {
-	mi := &file_backend_proto_msgTypes[6]
+	mi := &file_backend_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +568,7 @@ func (x *BackendWant) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendWant.ProtoReflect.Descriptor instead.
 func (*BackendWant) Descriptor() ([]byte, []int) {
-	return file_backend_proto_rawDescGZIP(), []int{6}
+	return file_backend_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BackendWant) GetLimit() uint64 {
@@ -525,7 +589,7 @@ type BackendProgress struct {
 
 func (x *BackendProgress) Reset() {
 	*x = BackendProgress{}
-	mi := &file_backend_proto_msgTypes[7]
+	mi := &file_backend_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +601,7 @@ func (x *BackendProgress) String() string {
 func (*BackendProgress) ProtoMessage() {}
 
 func (x *BackendProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_backend_proto_msgTypes[7]
+	mi := &file_backend_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,12 +614,57 @@ func (x *BackendProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendProgress.ProtoReflect.Descriptor instead.
 func (*BackendProgress) Descriptor() ([]byte, []int) {
-	return file_backend_proto_rawDescGZIP(), []int{7}
+	return file_backend_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BackendProgress) GetFraction() float64 {
 	if x != nil {
 		return x.Fraction
+	}
+	return 0
+}
+
+// BackendCost says what the run has cost the plugin's process since the last.
+type BackendCost struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CpuSeconds    float64                `protobuf:"fixed64,1,opt,name=cpu_seconds,json=cpuSeconds,proto3" json:"cpu_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendCost) Reset() {
+	*x = BackendCost{}
+	mi := &file_backend_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendCost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendCost) ProtoMessage() {}
+
+func (x *BackendCost) ProtoReflect() protoreflect.Message {
+	mi := &file_backend_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendCost.ProtoReflect.Descriptor instead.
+func (*BackendCost) Descriptor() ([]byte, []int) {
+	return file_backend_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BackendCost) GetCpuSeconds() float64 {
+	if x != nil {
+		return x.CpuSeconds
 	}
 	return 0
 }
@@ -570,7 +679,7 @@ type BackendFailed struct {
 
 func (x *BackendFailed) Reset() {
 	*x = BackendFailed{}
-	mi := &file_backend_proto_msgTypes[8]
+	mi := &file_backend_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -582,7 +691,7 @@ func (x *BackendFailed) String() string {
 func (*BackendFailed) ProtoMessage() {}
 
 func (x *BackendFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_backend_proto_msgTypes[8]
+	mi := &file_backend_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -595,7 +704,7 @@ func (x *BackendFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendFailed.ProtoReflect.Descriptor instead.
 func (*BackendFailed) Descriptor() ([]byte, []int) {
-	return file_backend_proto_rawDescGZIP(), []int{8}
+	return file_backend_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BackendFailed) GetMessage() string {
@@ -610,11 +719,12 @@ var File_backend_proto protoreflect.FileDescriptor
 const file_backend_proto_rawDesc = "" +
 	"\n" +
 	"\rbackend.proto\x12\tpascaline\x1a\n" +
-	"plan.proto\"d\n" +
+	"plan.proto\"z\n" +
 	"\fBackendFrame\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.pascaline.BackendKindR\x04kind\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x14\n" +
-	"\x05chunk\x18\x03 \x01(\fR\x05chunk\"\x11\n" +
+	"\x05chunk\x18\x03 \x01(\fR\x05chunk\x12\x14\n" +
+	"\x05block\x18\x04 \x01(\rR\x05block\"\x11\n" +
 	"\x0fBackendDescribe\"\xf4\x01\n" +
 	"\x12BackendDescription\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
@@ -624,14 +734,17 @@ const file_backend_proto_rawDesc = "" +
 	"\bsettings\x18\x05 \x03(\v2+.pascaline.BackendDescription.SettingsEntryR\bsettings\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd3\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xeb\x01\n" +
 	"\vBackendOpen\x12\x14\n" +
 	"\x05party\x18\x01 \x01(\rR\x05party\x12/\n" +
 	"\x06layers\x18\x02 \x03(\v2\x17.pascaline.BackendLayerR\x06layers\x12@\n" +
-	"\bsettings\x18\x03 \x03(\v2$.pascaline.BackendOpen.SettingsEntryR\bsettings\x1a;\n" +
+	"\bsettings\x18\x03 \x03(\v2$.pascaline.BackendOpen.SettingsEntryR\bsettings\x12\x16\n" +
+	"\x06blocks\x18\x04 \x01(\rR\x06blocks\x1a;\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa1\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"'\n" +
+	"\rBackendOpened\x12\x16\n" +
+	"\x06blocks\x18\x01 \x01(\bR\x06blocks\"\xa1\x01\n" +
 	"\fBackendLayer\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\rR\x06height\x12\x14\n" +
 	"\x05width\x18\x02 \x01(\rR\x05width\x12\x1a\n" +
@@ -643,9 +756,12 @@ const file_backend_proto_rawDesc = "" +
 	"\vBackendWant\x12\x14\n" +
 	"\x05limit\x18\x01 \x01(\x04R\x05limit\"-\n" +
 	"\x0fBackendProgress\x12\x1a\n" +
-	"\bfraction\x18\x01 \x01(\x01R\bfraction\")\n" +
+	"\bfraction\x18\x01 \x01(\x01R\bfraction\".\n" +
+	"\vBackendCost\x12\x1f\n" +
+	"\vcpu_seconds\x18\x01 \x01(\x01R\n" +
+	"cpuSeconds\")\n" +
 	"\rBackendFailed\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage*\xa4\x02\n" +
+	"\amessage\x18\x01 \x01(\tR\amessage*\xb6\x02\n" +
 	"\vBackendKind\x12\x1c\n" +
 	"\x18BACKEND_KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fBACKEND_OPEN\x10\x01\x12\x13\n" +
@@ -661,7 +777,8 @@ const file_backend_proto_rawDesc = "" +
 	"\x10BACKEND_PROGRESS\x10\r\x12\x10\n" +
 	"\fBACKEND_HALF\x10\x0e\x12\x10\n" +
 	"\fBACKEND_DONE\x10\x0f\x12\x12\n" +
-	"\x0eBACKEND_FAILED\x10\x102\x8d\x01\n" +
+	"\x0eBACKEND_FAILED\x10\x10\x12\x10\n" +
+	"\fBACKEND_COST\x10\x112\x8d\x01\n" +
 	"\aBackend\x12E\n" +
 	"\bDescribe\x12\x1a.pascaline.BackendDescribe\x1a\x1d.pascaline.BackendDescription\x12;\n" +
 	"\x03Run\x12\x17.pascaline.BackendFrame\x1a\x17.pascaline.BackendFrame(\x010\x01B\x0fZ\rpascaline/apib\x06proto3"
@@ -679,28 +796,30 @@ func file_backend_proto_rawDescGZIP() []byte {
 }
 
 var file_backend_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_backend_proto_goTypes = []any{
 	(BackendKind)(0),           // 0: pascaline.BackendKind
 	(*BackendFrame)(nil),       // 1: pascaline.BackendFrame
 	(*BackendDescribe)(nil),    // 2: pascaline.BackendDescribe
 	(*BackendDescription)(nil), // 3: pascaline.BackendDescription
 	(*BackendOpen)(nil),        // 4: pascaline.BackendOpen
-	(*BackendLayer)(nil),       // 5: pascaline.BackendLayer
-	(*BackendRequest)(nil),     // 6: pascaline.BackendRequest
-	(*BackendWant)(nil),        // 7: pascaline.BackendWant
-	(*BackendProgress)(nil),    // 8: pascaline.BackendProgress
-	(*BackendFailed)(nil),      // 9: pascaline.BackendFailed
-	nil,                        // 10: pascaline.BackendDescription.SettingsEntry
-	nil,                        // 11: pascaline.BackendOpen.SettingsEntry
-	(*PlanWindow)(nil),         // 12: pascaline.PlanWindow
+	(*BackendOpened)(nil),      // 5: pascaline.BackendOpened
+	(*BackendLayer)(nil),       // 6: pascaline.BackendLayer
+	(*BackendRequest)(nil),     // 7: pascaline.BackendRequest
+	(*BackendWant)(nil),        // 8: pascaline.BackendWant
+	(*BackendProgress)(nil),    // 9: pascaline.BackendProgress
+	(*BackendCost)(nil),        // 10: pascaline.BackendCost
+	(*BackendFailed)(nil),      // 11: pascaline.BackendFailed
+	nil,                        // 12: pascaline.BackendDescription.SettingsEntry
+	nil,                        // 13: pascaline.BackendOpen.SettingsEntry
+	(*PlanWindow)(nil),         // 14: pascaline.PlanWindow
 }
 var file_backend_proto_depIdxs = []int32{
 	0,  // 0: pascaline.BackendFrame.kind:type_name -> pascaline.BackendKind
-	10, // 1: pascaline.BackendDescription.settings:type_name -> pascaline.BackendDescription.SettingsEntry
-	5,  // 2: pascaline.BackendOpen.layers:type_name -> pascaline.BackendLayer
-	11, // 3: pascaline.BackendOpen.settings:type_name -> pascaline.BackendOpen.SettingsEntry
-	12, // 4: pascaline.BackendLayer.window:type_name -> pascaline.PlanWindow
+	12, // 1: pascaline.BackendDescription.settings:type_name -> pascaline.BackendDescription.SettingsEntry
+	6,  // 2: pascaline.BackendOpen.layers:type_name -> pascaline.BackendLayer
+	13, // 3: pascaline.BackendOpen.settings:type_name -> pascaline.BackendOpen.SettingsEntry
+	14, // 4: pascaline.BackendLayer.window:type_name -> pascaline.PlanWindow
 	2,  // 5: pascaline.Backend.Describe:input_type -> pascaline.BackendDescribe
 	1,  // 6: pascaline.Backend.Run:input_type -> pascaline.BackendFrame
 	3,  // 7: pascaline.Backend.Describe:output_type -> pascaline.BackendDescription
@@ -724,7 +843,7 @@ func file_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_backend_proto_rawDesc), len(file_backend_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -49,6 +49,14 @@ type BackendClient interface {
 	//
 	// Nothing else stops either side from reading, so both directions always flow.
 	//
+	// Where the system has such files, the host makes one in memory, which the
+	// plugin inherits: the environment variable PASCALINE_BLOCKS has its descriptor,
+	// OPEN and OPENED say whether it is used. Its first half holds the host's blocks,
+	// its second the plugin's, of 256 KiB each. Frames of SEND and TWIN may name a
+	// block of the sender's in the place of their chunk. The sender uses a block
+	// again when the message is confirmed, which is by SENT for SEND, and for TWIN
+	// by the next WANT or DONE.
+	//
 	// The plugin may end the run at any time with FAILED, the host by ending its
 	// side of the stream: then the plugin lets go of whatever it does and ends its
 	// own.
@@ -111,6 +119,14 @@ type BackendServer interface {
 	//     One WANT at a time; none may be open when the plugin says that it is done.
 	//
 	// Nothing else stops either side from reading, so both directions always flow.
+	//
+	// Where the system has such files, the host makes one in memory, which the
+	// plugin inherits: the environment variable PASCALINE_BLOCKS has its descriptor,
+	// OPEN and OPENED say whether it is used. Its first half holds the host's blocks,
+	// its second the plugin's, of 256 KiB each. Frames of SEND and TWIN may name a
+	// block of the sender's in the place of their chunk. The sender uses a block
+	// again when the message is confirmed, which is by SENT for SEND, and for TWIN
+	// by the next WANT or DONE.
 	//
 	// The plugin may end the run at any time with FAILED, the host by ending its
 	// side of the stream: then the plugin lets go of whatever it does and ends its

@@ -109,3 +109,10 @@ type Generator interface {
 	// Close ends the run.
 	Close() error
 }
+
+// Metered is a [Generator] that works in another process and can say what that has
+// cost.
+type Metered interface {
+	// CPU returns the processor seconds of the run so far.
+	CPU() float64
+}

@@ -210,5 +210,9 @@ func (c *Client) Finish(ctx context.Context) (serverCPU float64, err error) {
 	return stats.CpuSeconds, nil
 }
 
+// CPU returns the processor seconds that this party's backend has used in another
+// process.
+func (c *Client) CPU() float64 { return c.cpu() }
+
 // Close ends the backend's run, in whatever state.
 func (c *Client) Close() error { return c.generator.Close() }

@@ -77,6 +77,14 @@ func (s *side) open(ctx context.Context, backend Backend, weights *model.Weights
 	return nil
 }
 
+// cpu returns the processor seconds that the backend has used in another process.
+func (s *side) cpu() float64 {
+	if m, ok := s.generator.(correlation.Metered); ok {
+		return m.CPU()
+	}
+	return 0
+}
+
 // BackendError says that a backend failed, rather than the run around it.
 type BackendError struct {
 	Backend string

@@ -43,7 +43,7 @@ func Serve(ctx context.Context, conn api.Conn, plan *model.Plan, weights *model.
 			return fmt.Errorf("waiting for the next group: %w", err)
 		}
 		if ask.Bundles == 0 && len(ask.Spec) == 0 {
-			return api.Send(ctx, conn, api.Kind_PRODUCE_STATS, &api.Stats{CpuSeconds: cpu.Seconds() - began})
+			return api.Send(ctx, conn, api.Kind_PRODUCE_STATS, &api.Stats{CpuSeconds: cpu.Seconds() - began + s.cpu()})
 		}
 		if err := s.group(ctx, &ask, sink); err != nil {
 			return fmt.Errorf("making %s: %w", describeAsk(&ask), err)

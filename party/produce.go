@@ -18,7 +18,7 @@ type Production struct {
 	Made      int           // bundles or elements, by this run
 	Ready     int           // in the store now
 	Took      time.Duration // wall clock
-	ClientCPU float64       // processor seconds of the client's process meanwhile
+	ClientCPU float64       // processor seconds of the client's processes meanwhile
 	ServerCPU float64       // and of the server's
 	Traffic   link.Traffic  // of the client's connection meanwhile
 }
@@ -125,7 +125,7 @@ func (c *Client) fill(ctx context.Context, target int, backend offline.Backend, 
 		return p, err
 	}
 	p.Took = time.Since(began)
-	p.ClientCPU = cpu.Seconds() - client
+	p.ClientCPU = cpu.Seconds() - client + run.CPU()
 	p.Traffic = c.conn.Traffic().Sub(before)
 	return p, nil
 }
