@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"pascaline/plugins/internal/wire"
 )
 
 // launch is an executable as go-plugin runs it (its runner.Runner): a process and
@@ -27,6 +29,7 @@ type launch struct {
 	sum  []byte // what the SHA-256 of the file must be; nil where anything may
 	log  *pluginLog
 
+	blocks    *wire.Blocks   // nil where the system has none
 	socketDir string         // of the socket by which the process is reached
 	line      *io.PipeReader // what go-plugin reads as the standard output: the handshake
 
@@ -56,6 +59,11 @@ func (l *launch) Start(context.Context) error {
 	cmd := exec.Command(l.path, l.args...)
 	cmd.Env = l.env
 	isolate(cmd)
+	if blocks, err := wire.NewBlocks(); err == nil {
+		l.blocks = blocks
+		cmd.ExtraFiles = []*os.File{blocks.File()}
+		cmd.Env = append(cmd.Env, wire.BlocksVariable+"=3")
+	}
 	var ours, theirs []*os.File
 	closeAll := func(files []*os.File) {
 		for _, f := range files {
@@ -67,6 +75,7 @@ func (l *launch) Start(context.Context) error {
 		if err != nil {
 			closeAll(ours)
 			closeAll(theirs)
+			l.blocks.Close()
 			return fmt.Errorf("making pipes: %w", err)
 		}
 		if i == 0 {
@@ -103,6 +112,7 @@ func (l *launch) Start(context.Context) error {
 	closeAll(theirs)
 	if err != nil {
 		closeAll(ours)
+		l.blocks.Close()
 		return err
 	}
 	var handshake *io.PipeWriter
@@ -127,6 +137,7 @@ func (l *launch) drain(stdout, stderr *os.File, handshake *io.PipeWriter) {
 	stdout.Close()
 	stderr.Close()
 	l.stdin.Close()
+	l.blocks.Close()
 	close(l.drained)
 }
 

@@ -118,15 +118,11 @@ func (p *Plugin) Describe(ctx context.Context) (correlation.Description, error) 
 // of it within [Options].StopTimeout is killed, with whatever other runs it
 // serves.
 func (p *Plugin) Open(ctx context.Context, run correlation.Run) (correlation.Generator, error) {
-	open, err := wire.EncodeOpen(run)
-	if err != nil {
-		return nil, fmt.Errorf("opening a run of backend %s: %w", p.Name(), err)
-	}
 	process, err := p.running(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return process.open(ctx, run, open)
+	return process.open(ctx, run)
 }
 
 // Close ends the process and with it every run. The plugin is of no use after.

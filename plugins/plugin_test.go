@@ -113,8 +113,13 @@ func generate(ctx context.Context, p *Plugin, twin correlation.Twin) error {
 }
 
 func TestTwinsTalkInBothDirectionsAtOnce(t *testing.T) {
-	p := testPlugin(t, "echo", Options{})
-	both(t, func(ctx context.Context, _ int, twin correlation.Twin) error { return generate(ctx, p, twin) })
+	for _, name := range []string{"echo", "echo-inline"} {
+		p := testPlugin(t, name, Options{})
+		both(t, func(ctx context.Context, _ int, twin correlation.Twin) error { return generate(ctx, p, twin) })
+		if free := p.process.launch.blocks.Free(); free != p.process.launch.blocks.Count() {
+			t.Errorf("%s: %d of %d blocks are free after the run", name, free, p.process.launch.blocks.Count())
+		}
+	}
 }
 
 // A party that sends much before it receives, to another that does the same, over

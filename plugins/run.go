@@ -21,6 +21,9 @@ type run struct {
 	correlation.Run
 	name   string
 	stream *wire.Stream
+	// blocks are the process's; reads is set where the plugin uses the host's.
+	blocks *wire.Blocks
+	reads  bool
 	// cut ends the stream at once.
 	cut context.CancelFunc
 	// kill ends the process that does not let go of the run.
@@ -31,6 +34,7 @@ type run struct {
 
 	calling sync.Mutex // held by Generate and Close
 	over    error      // why there are no more calls
+	cpu     float64    // processor seconds, as the plugin says
 }
 
 var (
@@ -39,7 +43,11 @@ var (
 )
 
 // open begins a run of a process.
-func (p *process) open(ctx context.Context, of correlation.Run, encoded []byte) (*run, error) {
+func (p *process) open(ctx context.Context, of correlation.Run) (*run, error) {
+	encoded, err := wire.EncodeOpen(of, p.launch.blocks.Count())
+	if err != nil {
+		return nil, fmt.Errorf("opening a run of backend %s: %w", p.plugin.Name(), err)
+	}
 	streaming, cut := context.WithCancel(context.Background())
 	raw, err := p.conn.NewStream(streaming, &api.Backend_ServiceDesc.Streams[0], api.Backend_Run_FullMethodName)
 	if err != nil {
@@ -50,9 +58,10 @@ func (p *process) open(ctx context.Context, of correlation.Run, encoded []byte) 
 		of.Twin = nobody{}
 	}
 	r := &run{
-		Run: of, name: p.plugin.Name(), stream: wire.NewStream(raw), cut: cut,
+		Run: of, name: p.plugin.Name(), stream: wire.NewStream(raw), blocks: p.launch.blocks, cut: cut,
 		kill: p.giveUp, lost: p.lost, grace: p.plugin.options.StopTimeout,
 	}
+	r.stream.Blocks = r.blocks
 	if err := r.open(ctx, encoded); err != nil {
 		return nil, err
 	}
@@ -106,6 +115,14 @@ func (r *run) Generate(ctx context.Context, requests []correlation.Request) ([]*
 		return nil, err
 	}
 	return c.halves, nil
+}
+
+// CPU returns the processor seconds that the plugin says the run has cost it so
+// far: all of its process meanwhile, other runs included.
+func (r *run) CPU() float64 {
+	r.calling.Lock()
+	defer r.calling.Unlock()
+	return r.cpu
 }
 
 // Close ends the run.
@@ -178,6 +195,7 @@ type call struct {
 	requests []correlation.Request
 	halves   []*correlation.Half
 	told     int // messages of progress
+	costs    int // messages of cost
 
 	mu       sync.Mutex
 	messages int // for the twin, and their bytes, not yet passed on
@@ -206,7 +224,11 @@ func (c *call) do(ctx context.Context, ask func() error) (err error) {
 	// Sending fails where the stream is over, and why it is the reader is told.
 	carrying.Go(func() { ask() })
 	carrying.Go(func() { c.passOn(ctx, cancel) })
-	carrying.Go(func() { c.fetch(ctx, cancel) })
+	blocks := c.blocks
+	if !c.reads {
+		blocks = nil
+	}
+	carrying.Go(func() { c.fetch(ctx, cancel, blocks) })
 
 	// When ctx is over, or the twin is lost, the plugin is asked to let go, and
 	// what it still says is read until it has.
@@ -245,10 +267,13 @@ func (c *call) read() error {
 		case api.BackendKind_BACKEND_FAILED:
 			return c.failed(payload)
 		case c.answer:
+			if kind == api.BackendKind_BACKEND_OPENED {
+				return c.opened(payload)
+			}
 			if len(c.halves) < len(c.requests) {
 				err = wire.Broken("it said that it is done after %d of %d halves", len(c.halves), len(c.requests))
 			} else if c.wanting.Load() {
-				err = wire.Broken("it said that it is done while it waits for a message of its twin")
+				err = errStillWants
 			} else {
 				return nil
 			}
@@ -263,6 +288,8 @@ func (c *call) read() error {
 			err = c.progress(payload)
 		case api.BackendKind_BACKEND_HALF:
 			err = c.half(payload)
+		case api.BackendKind_BACKEND_COST:
+			err = c.cost(payload)
 		}
 		if err != nil {
 			return c.explain(err)
@@ -273,9 +300,17 @@ func (c *call) read() error {
 // accept says whether a message may come.
 func (c *call) accept(kind api.BackendKind, size uint64) error {
 	switch kind {
-	case c.answer:
+	case api.BackendKind_BACKEND_DONE:
+		if kind != c.answer {
+			return wire.Unexpected(kind, size)
+		}
 		return wire.AtMost(kind, size, 0)
-	case api.BackendKind_BACKEND_FAILED, api.BackendKind_BACKEND_WANT:
+	case c.answer, api.BackendKind_BACKEND_FAILED, api.BackendKind_BACKEND_WANT:
+		return wire.Small(kind, size)
+	case api.BackendKind_BACKEND_COST:
+		if c.costs++; c.costs > 1 {
+			return errors.New("it told the cost of one answer twice")
+		}
 		return wire.Small(kind, size)
 	case api.BackendKind_BACKEND_PROGRESS:
 		if c.told++; c.told > wire.MaxProgress {
@@ -298,6 +333,21 @@ func (c *call) accept(kind api.BackendKind, size uint64) error {
 	return wire.Unexpected(kind, size)
 }
 
+// opened takes what the plugin answers to OPEN.
+func (c *call) opened(payload []byte) error {
+	var m api.BackendOpened
+	if err := proto.Unmarshal(payload, &m); err != nil {
+		return c.explain(wire.Broken("decoding OPENED: %w", err))
+	}
+	if c.wanting.Load() {
+		return c.explain(errStillWants)
+	}
+	c.reads = m.Blocks && c.blocks != nil
+	return nil
+}
+
+var errStillWants = wire.Broken("it said that it is done while it waits for a message of its twin")
+
 // want has the twin's next message fetched.
 func (c *call) want(payload []byte) error {
 	var m api.BackendWant
@@ -311,6 +361,18 @@ func (c *call) want(payload []byte) error {
 		return wire.Broken("it wants two messages of its twin at once")
 	}
 	c.wants <- int(m.Limit) // has room: the last was taken
+	return nil
+}
+
+func (c *call) cost(payload []byte) error {
+	var m api.BackendCost
+	if err := proto.Unmarshal(payload, &m); err != nil {
+		return wire.Broken("decoding COST: %w", err)
+	}
+	if !(m.CpuSeconds >= 0 && m.CpuSeconds <= 1e9) { // which a NaN is not
+		return wire.Broken("it took %v seconds of processor time", m.CpuSeconds)
+	}
+	c.cpu += m.CpuSeconds
 	return nil
 }
 
@@ -362,8 +424,11 @@ func (c *call) passOn(ctx context.Context, cancel context.CancelCauseFunc) {
 	}
 }
 
-// fetch receives the messages of the twin that the plugin wants.
-func (c *call) fetch(ctx context.Context, cancel context.CancelCauseFunc) {
+// fetch receives the messages of the twin that the plugin wants, and sends them
+// by way of blocks where it may.
+func (c *call) fetch(ctx context.Context, cancel context.CancelCauseFunc, blocks *wire.Blocks) {
+	var held []int // blocks of the last message; that it has come the next want says, or the end
+	defer func() { blocks.Release(held) }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -380,8 +445,9 @@ func (c *call) fetch(ctx context.Context, cancel context.CancelCauseFunc) {
 				cancel(&twinError{c.name, "receiving from", err})
 				return
 			}
+			blocks.Release(held)
 			c.wanting.Store(false)
-			if c.stream.Send(api.BackendKind_BACKEND_TWIN, msg) != nil {
+			if held, err = c.stream.SendBlocks(api.BackendKind_BACKEND_TWIN, blocks, msg); err != nil {
 				return
 			}
 		}

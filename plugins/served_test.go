@@ -32,6 +32,9 @@ func serveTest(name string) {
 		sdk.Serve(&backend{name: name})
 	case strings.HasPrefix(name, "raw-"):
 		serveRaw(name)
+	case name == "echo-inline": // as where there are no blocks
+		os.Unsetenv(wire.BlocksVariable)
+		sdk.Serve(&backend{name: "echo"})
 	default:
 		sdk.Serve(&backend{name: name})
 	}

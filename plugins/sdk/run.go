@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"pascaline/api"
+	"pascaline/internal/cpu"
 	"pascaline/plugins/internal/wire"
 )
 
@@ -20,9 +21,11 @@ type run struct {
 	cancel  context.CancelCauseFunc
 	stream  *wire.Stream
 	backend Backend
+	blocks  *wire.Blocks  // nil where the host has none
 	can     Description   // what the backend says it can
 	asked   chan struct{} // a whole call is there: r.run, or r.requests
 	ended   chan struct{} // the host has ended its side, or reading has failed
+	counted float64       // processor seconds of this process when the run's cost was last told
 
 	// What the reader is at, and has taken.
 	due      due
@@ -48,7 +51,7 @@ const (
 )
 
 func newRun(ctx context.Context, stream *wire.Stream, b Backend) *run {
-	r := &run{stream: stream, backend: b, asked: make(chan struct{}, 1), ended: make(chan struct{})}
+	r := &run{stream: stream, backend: b, asked: make(chan struct{}, 1), ended: make(chan struct{}), counted: cpu.Seconds()}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	r.twin.init(r)
 	return r
@@ -63,6 +66,7 @@ func (r *run) serve() {
 	defer r.cancel(errEnded)
 	go r.read()
 	err := r.answerAll()
+	defer r.twin.close()
 	if cause := context.Cause(r.ctx); cause != nil && cause != errEnded {
 		err = cause // and whatever the backend made of it
 	}
@@ -87,9 +91,15 @@ func (r *run) answerAll() error {
 	if err != nil {
 		return err
 	}
-	err = r.answer(api.BackendKind_BACKEND_OPENED)
+	opened, err := proto.Marshal(&api.BackendOpened{Blocks: r.stream.Blocks != nil})
+	if err == nil {
+		err = r.answer(api.BackendKind_BACKEND_OPENED, opened)
+	}
 	for err == nil && r.await() {
 		if err = r.generate(g); err == nil {
+			err = r.tellCost()
+		}
+		if err == nil {
 			err = r.answer(api.BackendKind_BACKEND_DONE)
 		}
 	}
@@ -97,6 +107,17 @@ func (r *run) answerAll() error {
 		err = closing
 	}
 	return err
+}
+
+// tellCost says what this process has used since it last said so.
+func (r *run) tellCost() error {
+	now := cpu.Seconds()
+	payload, err := proto.Marshal(&api.BackendCost{CpuSeconds: now - r.counted})
+	if err != nil {
+		return err
+	}
+	r.counted = now
+	return r.stream.Send(api.BackendKind_BACKEND_COST, payload)
 }
 
 // await waits for the next call; it reports whether there is one.
@@ -110,11 +131,11 @@ func (r *run) await() bool {
 }
 
 // answer lets the host ask again, and tells it that the call is answered.
-func (r *run) answer(kind api.BackendKind) error {
+func (r *run) answer(kind api.BackendKind, payload ...[]byte) error {
 	r.mu.Lock()
 	r.due, r.requests = dueRequest, nil
 	r.mu.Unlock()
-	return r.stream.Send(kind)
+	return r.stream.Send(kind, payload...)
 }
 
 // call runs a function of the backend, which may use the twin meanwhile.
@@ -226,9 +247,12 @@ func (r *run) take(kind api.BackendKind, payload []byte) error {
 	defer r.mu.Unlock()
 	switch kind {
 	case api.BackendKind_BACKEND_OPEN:
-		run, err := wire.DecodeOpen(payload)
+		run, blocks, err := wire.DecodeOpen(payload)
 		if err != nil {
 			return err
+		}
+		if blocks > 0 && blocks == r.blocks.Count() {
+			r.twin.blocks, r.stream.Blocks = r.blocks, r.blocks
 		}
 		r.run = run
 		r.run.Twin, r.run.Progress = &r.twin, r.progress.tell

@@ -58,7 +58,7 @@ func (h *host) send(kind api.BackendKind, payload ...[]byte) {
 // open opens a run, and with good has it opened.
 func (h *host) open(run Run) {
 	h.t.Helper()
-	b, err := wire.EncodeOpen(run)
+	b, err := wire.EncodeOpen(run, 0)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -98,6 +98,16 @@ func (h *host) next(want api.BackendKind) []byte {
 }
 
 // failed checks that the run fails, and says what.
+// done takes the end of an answer: its cost, and that it is one.
+func (h *host) done() {
+	h.t.Helper()
+	var m api.BackendCost
+	if err := proto.Unmarshal(h.next(cost), &m); err != nil || !(m.CpuSeconds >= 0 && m.CpuSeconds < 3600) {
+		h.t.Errorf("an answer cost %v s, %v", m.CpuSeconds, err)
+	}
+	h.next(done)
+}
+
 func (h *host) failed(says string) {
 	h.t.Helper()
 	var m api.BackendFailed
@@ -153,6 +163,7 @@ const (
 	opened = api.BackendKind_BACKEND_OPENED
 	half   = api.BackendKind_BACKEND_HALF
 	done   = api.BackendKind_BACKEND_DONE
+	cost   = api.BackendKind_BACKEND_COST
 	want   = api.BackendKind_BACKEND_WANT
 	send   = api.BackendKind_BACKEND_SEND
 	sent   = api.BackendKind_BACKEND_SENT
@@ -184,7 +195,7 @@ func TestARunIsServed(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			h.next(done)
+			h.done()
 		}
 		if got.Party != party || got.Settings["a"] != "b" || len(got.Layers) != 2 || !slices.Equal(got.Layers[0].Weights, run.Layers[0].Weights) {
 			t.Errorf("party %d: the backend was given %+v", party, got)
@@ -213,7 +224,7 @@ func TestWhatTheHostMayNotSend(t *testing.T) {
 			h.send(api.BackendKind_BACKEND_WEIGHTS, make([]byte, 12))
 		},
 		"WEIGHTS of 13 bytes where 12 are due": func(h *host) {
-			b, _ := wire.EncodeOpen(Run{Layers: []Layer{{Shape: shape, Weights: make([]int16, 6)}}})
+			b, _ := wire.EncodeOpen(Run{Layers: []Layer{{Shape: shape, Weights: make([]int16, 6)}}}, 0)
 			h.send(api.BackendKind_BACKEND_OPEN, b)
 			h.send(api.BackendKind_BACKEND_WEIGHTS, make([]byte, 13))
 		},
@@ -331,7 +342,7 @@ func TestTheTwinIsThereDuringACall(t *testing.T) {
 		t.Errorf("the twin is sent %q", msg)
 	}
 	h.next(half)
-	h.next(done)
+	h.done()
 	if err := kept.Send(t.Context(), nil); err != errNoCall {
 		t.Errorf("between calls sending returns %v", err)
 	}
@@ -371,7 +382,7 @@ func TestSendingWaitsForRoom(t *testing.T) {
 		h.send(sent)
 	}
 	h.next(half)
-	h.next(done)
+	h.done()
 }
 
 func TestTheEndOfTheHostEndsACall(t *testing.T) {
@@ -485,7 +496,7 @@ func FuzzRun(f *testing.F) {
 		return b
 	}
 	run := Run{Party: 1, Layers: []Layer{{Shape: shape}}}
-	open, err := wire.EncodeOpen(run)
+	open, err := wire.EncodeOpen(run, 0)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func Serve(b Backend) {
 	}()
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: wire.Handshake,
-		Plugins:         plugin.PluginSet{"backend": &served{server: &server{backend: b, stderr: stderr}}},
+		Plugins:         plugin.PluginSet{"backend": &served{server: &server{backend: b, blocks: wire.InheritBlocks(), stderr: stderr}}},
 		GRPCServer: func(o []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(o, wire.ServerOptions()...)...)
 		},
@@ -90,6 +90,7 @@ func (p *served) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientCon
 type server struct {
 	api.UnimplementedBackendServer
 	backend Backend
+	blocks  *wire.Blocks
 	stderr  *os.File // nil where it need not be restored
 	restore sync.Once
 }
@@ -133,6 +134,7 @@ func (s *server) describe(ctx context.Context) (d Description, err error) {
 func (s *server) Run(stream grpc.BidiStreamingServer[api.BackendFrame, api.BackendFrame]) error {
 	s.output()
 	r := newRun(stream.Context(), wire.NewStream(stream), s.backend)
+	r.blocks = s.blocks
 	d, err := s.describe(r.ctx)
 	if err != nil {
 		r.fail(err)

@@ -19,15 +19,23 @@ type twin struct {
 	run     *run
 	sending chan struct{} // holds a token while somebody sends
 	arrived chan []byte   // the message that was wanted
+	blocks  *wire.Blocks  // by way of which messages are sent; nil where there are none
 
 	mu     sync.Mutex
 	open   bool // a call is at work
 	using  int  // how many goroutines of it are in Send or Recv
 	limit  int  // of the message that is wanted; -1 where none is
 	gaveUp bool // nobody waits for it any more, so what follows would be misread
-	sent   []int
-	bytes  int           // the sum of sent
+	sent   []*message
+	bytes  int           // of sent
 	passed chan struct{} // closed and replaced when the host has passed one on
+}
+
+// message is one that is on its way.
+type message struct {
+	size   int
+	passed bool  // the host has passed it on
+	blocks []int // that hold it until then
 }
 
 func (t *twin) init(r *run) {
@@ -103,26 +111,36 @@ func (t *twin) Send(ctx context.Context, msg []byte) error {
 	case <-t.run.ctx.Done():
 		return context.Cause(t.run.ctx)
 	}
-	if err := t.takeRoom(ctx, len(msg)); err != nil {
+	m, err := t.takeRoom(ctx, len(msg))
+	if err != nil {
 		return err
 	}
-	if err := t.run.stream.Send(api.BackendKind_BACKEND_SEND, msg); err != nil {
+	held, err := t.run.stream.SendBlocks(api.BackendKind_BACKEND_SEND, t.blocks, msg)
+	if err != nil {
 		return fmt.Errorf("sending to the twin: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if m.passed { // while it was sent
+		t.blocks.Release(held)
+	} else {
+		m.blocks = held
 	}
 	return nil
 }
 
-// takeRoom waits until n more bytes may be on their way.
-func (t *twin) takeRoom(ctx context.Context, n int) error {
+// takeRoom waits until a message of n bytes may be on its way too.
+func (t *twin) takeRoom(ctx context.Context, n int) (*message, error) {
 	for {
 		if err := t.over(ctx); err != nil {
-			return err
+			return nil, err
 		}
 		t.mu.Lock()
 		if wire.Room(len(t.sent), t.bytes, n) {
-			t.sent, t.bytes = append(t.sent, n), t.bytes+n
+			m := &message{size: n}
+			t.sent, t.bytes = append(t.sent, m), t.bytes+n
 			t.mu.Unlock()
-			return nil
+			return m, nil
 		}
 		passed := t.passed
 		t.mu.Unlock()
@@ -141,11 +159,27 @@ func (t *twin) confirm() error {
 	if len(t.sent) == 0 {
 		return errors.New("the host says that it has passed on a message that was not sent")
 	}
-	t.bytes -= t.sent[0]
-	t.sent = append(t.sent[:0], t.sent[1:]...)
+	t.pass()
+	return nil
+}
+
+// pass gives back the room of the oldest message; t.mu is held.
+func (t *twin) pass() {
+	m := t.sent[0]
+	t.sent, t.bytes = append(t.sent[:0], t.sent[1:]...), t.bytes-m.size
+	m.passed = true
+	t.blocks.Release(m.blocks)
 	close(t.passed)
 	t.passed = make(chan struct{})
-	return nil
+}
+
+// close gives back whatever room is taken when the run is over.
+func (t *twin) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.sent) > 0 {
+		t.pass()
+	}
 }
 
 // Recv returns the next message of the other party, which holds at most limit

@@ -19,7 +19,7 @@ import (
 // but the last carries exactly so many bytes. It is part of the protocol.
 const PieceSize = 256 << 10
 
-// maxFrame bounds a frame on the wire: three tags, a kind, two lengths.
+// maxFrame bounds a frame on the wire: tags, a kind, a size and a length.
 const maxFrame = PieceSize + 3 + 5 + 10 + 5
 
 // The tags of api.BackendFrame's fields: the number, and in the low three bits
@@ -28,6 +28,7 @@ const (
 	tagKind  = 1 << 3
 	tagSize  = 2 << 3
 	tagChunk = 3<<3 | 2
+	tagBlock = 4 << 3
 )
 
 // codec is gRPC's codec for api.BackendFrame on the types of this package, and
@@ -62,23 +63,33 @@ type piece struct {
 	size  uint64   // of the message, in its first frame; else 0
 	parts [][]byte // what is left of the message; the piece is its first n bytes
 	n     int
+	block uint64 // one more than the block that holds these, or 0
 }
 
 // encode copies the piece into a buffer that gRPC gives back to framePool, and
 // takes it off the parts.
 func (p *piece) encode() mem.BufferSlice {
-	buf := framePool.Get(maxFrame - PieceSize + p.n)
+	inline := p.n
+	if p.block != 0 {
+		inline = 0
+	}
+	buf := framePool.Get(maxFrame - PieceSize + inline)
 	b := (*buf)[:0]
 	b = binary.AppendUvarint(append(b, tagKind), uint64(p.kind))
 	if p.size != 0 {
 		b = binary.AppendUvarint(append(b, tagSize), p.size)
 	}
-	if p.n != 0 {
+	switch {
+	case p.block != 0:
+		b = binary.AppendUvarint(append(b, tagBlock), p.block)
+	case p.n != 0:
 		b = binary.AppendUvarint(append(b, tagChunk), uint64(p.n))
 	}
 	for rest := p.n; rest > 0; {
 		n := min(rest, len(p.parts[0]))
-		b = append(b, p.parts[0][:n]...)
+		if p.block == 0 {
+			b = append(b, p.parts[0][:n]...)
+		}
 		if p.parts[0] = p.parts[0][n:]; len(p.parts[0]) == 0 {
 			p.parts = p.parts[1:]
 		}
@@ -125,7 +136,8 @@ type assembly struct {
 	kind   api.BackendKind
 	buf    []byte // the whole message, of which got bytes are there
 	got    int
-	err    error // the last frame's
+	blocks *Blocks // of which the other side's may be named; nil where they may not
+	err    error   // the last frame's
 }
 
 // done reports whether the message is complete.
@@ -137,86 +149,100 @@ func (a *assembly) done() bool { return a.begun && a.got == len(a.buf) }
 func (a *assembly) add(data mem.BufferSlice) error {
 	r := data.Reader()
 	defer r.Close()
-	kind, size, chunk, err := readHeader(r)
+	h, err := readHeader(r)
 	if err != nil {
 		return fmt.Errorf("malformed frame: %w", err)
 	}
 	switch {
 	case !a.begun:
-		err = a.begin(kind, size, chunk)
-	case kind != a.kind || size != 0:
-		return fmt.Errorf("%s (%d bytes) began within %s, after %d of %d bytes", Name(kind), size, Name(a.kind), a.got, len(a.buf))
+		err = a.begin(h)
+	case h.kind != a.kind || h.size != 0:
+		return fmt.Errorf("%s (%d bytes) began within %s, after %d of %d bytes", Name(h.kind), h.size, Name(a.kind), a.got, len(a.buf))
 	default:
-		err = checkPiece(kind, chunk, uint64(a.got), uint64(len(a.buf)))
+		err = h.check(uint64(a.got), uint64(len(a.buf)))
 	}
 	if err != nil {
 		return err
 	}
-	n, err := io.ReadFull(r, a.buf[a.got:a.got+chunk])
-	a.got += n
+	piece := a.buf[a.got:min(a.got+PieceSize, len(a.buf))]
+	a.got += len(piece)
+	if h.block != 0 {
+		return a.blocks.get(h.block-1, piece)
+	}
+	_, err = io.ReadFull(r, piece)
 	return err
 }
 
 // begin accepts the announcement of a message and takes memory for it.
-func (a *assembly) begin(kind api.BackendKind, size uint64, chunk int) error {
-	if size == 0 && chunk != 0 {
-		return fmt.Errorf("a piece of %s (%d bytes) came without an announcement", Name(kind), chunk)
+func (a *assembly) begin(h header) error {
+	if h.size == 0 && (h.chunk != 0 || h.block != 0) {
+		return fmt.Errorf("a piece of %s (%d bytes) came without an announcement", Name(h.kind), h.chunk)
 	}
 	if a.accept == nil {
-		return fmt.Errorf("%s (%d bytes) came where nothing is due", Name(kind), size)
+		return fmt.Errorf("%s (%d bytes) came where nothing is due", Name(h.kind), h.size)
 	}
-	if err := a.accept(kind, size); err != nil {
+	if err := a.accept(h.kind, h.size); err != nil {
 		return err
 	}
-	if err := checkPiece(kind, chunk, 0, size); err != nil {
+	if err := h.check(0, h.size); err != nil {
 		return err
 	}
-	a.begun, a.kind, a.buf = true, kind, make([]byte, size)
+	a.begun, a.kind, a.buf = true, h.kind, make([]byte, h.size)
 	return nil
 }
 
-// checkPiece reports whether a piece of n bytes may follow got of size bytes.
-func checkPiece(kind api.BackendKind, n int, got, size uint64) error {
-	if want := min(size-got, PieceSize); uint64(n) != want {
-		return fmt.Errorf("a piece of %d bytes of %s came where %d are due, after %d of %d bytes", n, Name(kind), want, got, size)
+// header is a frame without its chunk.
+type header struct {
+	kind  api.BackendKind
+	size  uint64
+	chunk int
+	block uint64
+}
+
+// check reports whether the frame's piece may follow got of size bytes.
+func (h header) check(got, size uint64) error {
+	if want := min(size-got, PieceSize); h.block == 0 && uint64(h.chunk) != want {
+		return fmt.Errorf("a piece of %d bytes of %s came where %d are due, after %d of %d bytes", h.chunk, Name(h.kind), want, got, size)
 	}
 	return nil
 }
 
-// readHeader reads a frame up to its chunk, whose length it returns: the rest of
-// the frame.
-func readHeader(r *mem.Reader) (kind api.BackendKind, size uint64, chunk int, err error) {
+// readHeader reads a frame up to its chunk, which is the rest of it.
+func readHeader(r *mem.Reader) (h header, err error) {
 	last := byte(0)
 	for r.Remaining() > 0 {
 		tag, err := r.ReadByte()
 		if err != nil {
-			return 0, 0, 0, err
+			return h, err
 		}
 		if tag <= last {
-			return 0, 0, 0, fmt.Errorf("field tag %#x after %#x", tag, last)
+			return h, fmt.Errorf("field tag %#x after %#x", tag, last)
 		}
 		last = tag
-		if tag != tagKind && tag != tagSize && tag != tagChunk {
-			return 0, 0, 0, fmt.Errorf("unknown field tag %#x", tag)
+		if tag != tagKind && tag != tagSize && tag != tagChunk && tag != tagBlock {
+			return h, fmt.Errorf("unknown field tag %#x", tag)
 		}
 		v, err := binary.ReadUvarint(r)
 		if err != nil {
-			return 0, 0, 0, errors.New("a number is cut off or too long")
+			return h, errors.New("a number is cut off or too long")
 		}
 		switch tag {
 		case tagKind:
 			if v > math.MaxInt32 {
-				return 0, 0, 0, fmt.Errorf("kind %d is out of range", v)
+				return h, fmt.Errorf("kind %d is out of range", v)
 			}
-			kind = api.BackendKind(v)
+			h.kind = api.BackendKind(v)
 		case tagSize:
-			size = v
+			h.size = v
+		case tagBlock:
+			h.block = v
 		case tagChunk:
 			if v != uint64(r.Remaining()) {
-				return 0, 0, 0, fmt.Errorf("a chunk of %d bytes is announced and %d follow", v, r.Remaining())
+				return h, fmt.Errorf("a chunk of %d bytes is announced and %d follow", v, r.Remaining())
 			}
-			return kind, size, int(v), nil
+			h.chunk = int(v)
+			return h, nil
 		}
 	}
-	return kind, size, 0, nil
+	return h, nil
 }

@@ -31,12 +31,12 @@ func TestRunsComeBack(t *testing.T) {
 				run.Layers[i].Weights = make([]int16, l.Shape.WeightLen())
 			}
 		}
-		b, err := EncodeOpen(run)
+		b, err := EncodeOpen(run, 7)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := DecodeOpen(b)
-		if err != nil || !reflect.DeepEqual(got, want) {
+		got, blocks, err := DecodeOpen(b)
+		if err != nil || blocks != 7 || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v became %+v (%v)", want, got, err)
 		}
 	}
@@ -69,18 +69,18 @@ func TestRunsThatAreNone(t *testing.T) {
 		"cannot be printed on":   {Settings: map[string]string{"a": "b\nc"}},
 		"a setting has 0 bytes;": {Settings: map[string]string{"": "x"}},
 	} {
-		if _, err := EncodeOpen(run); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := EncodeOpen(run, 0); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("the error is %v; it does not say %q", err, says)
 		}
 	}
-	if _, err := DecodeOpen([]byte{0xff}); err == nil {
+	if _, _, err := DecodeOpen([]byte{0xff}); err == nil {
 		t.Error("garbage was decoded")
 	}
 	huge, err := proto.Marshal(&api.BackendOpen{Layers: []*api.BackendLayer{{Height: 1<<32 - 1, Width: 1<<32 - 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := DecodeOpen(huge); err == nil {
+	if _, _, err := DecodeOpen(huge); err == nil {
 		t.Error("a layer of 2^64 elements was decoded")
 	}
 }
@@ -189,14 +189,14 @@ func TestDescriptions(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	b, err := EncodeOpen(correlation.Run{Party: 1, Layers: []correlation.Layer{{Shape: shape}}, Settings: map[string]string{"a": "b"}})
+	b, err := EncodeOpen(correlation.Run{Party: 1, Layers: []correlation.Layer{{Shape: shape}}, Settings: map[string]string{"a": "b"}}, 3)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		run, err := DecodeOpen(b)
+		run, _, err := DecodeOpen(b)
 		if err != nil {
 			return
 		}

@@ -40,12 +40,13 @@ func CheckRun(run correlation.Run) error {
 	return checkSettings(run.Settings)
 }
 
-// EncodeOpen encodes a run, weights apart.
-func EncodeOpen(run correlation.Run) ([]byte, error) {
+// EncodeOpen encodes a run, weights apart, in which each side has that many
+// blocks.
+func EncodeOpen(run correlation.Run, blocks int) ([]byte, error) {
 	if err := CheckRun(run); err != nil {
 		return nil, err
 	}
-	m := &api.BackendOpen{Party: uint32(run.Party), Settings: run.Settings}
+	m := &api.BackendOpen{Party: uint32(run.Party), Settings: run.Settings, Blocks: uint32(blocks)}
 	for i, l := range run.Layers {
 		if len(l.Weights) != l.Shape.WeightLen()*(1-run.Party) {
 			return nil, fmt.Errorf("layer %d has %d weights at party %d", i, len(l.Weights), run.Party)
@@ -68,12 +69,12 @@ func EncodeOpen(run correlation.Run) ([]byte, error) {
 }
 
 // DecodeOpen is the inverse of [EncodeOpen] for what came from anybody.
-func DecodeOpen(b []byte) (correlation.Run, error) {
+func DecodeOpen(b []byte) (run correlation.Run, blocks int, err error) {
 	var m api.BackendOpen
 	if err := proto.Unmarshal(b, &m); err != nil {
-		return correlation.Run{}, fmt.Errorf("decoding OPEN: %w", err)
+		return correlation.Run{}, 0, fmt.Errorf("decoding OPEN: %w", err)
 	}
-	run := correlation.Run{Party: int(min(m.Party, math.MaxInt16)), Settings: m.Settings}
+	run = correlation.Run{Party: int(min(m.Party, math.MaxInt16)), Settings: m.Settings}
 	for _, l := range m.Layers[:min(len(m.Layers), maxLayers+1)] {
 		w := l.GetWindow()
 		run.Layers = append(run.Layers, correlation.Layer{Shape: ring.ConvShape{
@@ -84,9 +85,9 @@ func DecodeOpen(b []byte) (correlation.Run, error) {
 		}})
 	}
 	if err := CheckRun(run); err != nil {
-		return correlation.Run{}, fmt.Errorf("decoding OPEN: %w", err)
+		return correlation.Run{}, 0, fmt.Errorf("decoding OPEN: %w", err)
 	}
-	return run, nil
+	return run, int(min(m.Blocks, math.MaxInt16)), nil
 }
 
 // EncodeWeights encodes a layer's weights.

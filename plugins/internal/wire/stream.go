@@ -20,6 +20,10 @@ type Raw interface {
 // A Stream carries the messages of a run. Any number of goroutines may send, one
 // receives.
 type Stream struct {
+	// Blocks, where not nil, are those whose other half may be named by the other
+	// side. They are set before the first message is received.
+	Blocks *Blocks
+
 	raw     Raw
 	sending sync.Mutex
 	closed  bool // this side has said that it will send no more
@@ -34,10 +38,21 @@ var errClosed = errors.New("this side of the run has ended")
 // Send sends the concatenation of the parts as one message and keeps none of
 // them.
 func (s *Stream) Send(kind api.BackendKind, parts ...[]byte) error {
+	_, err := s.send(kind, nil, parts)
+	return err
+}
+
+// SendBlocks is [Stream.Send] by way of blocks, as far as there are free ones. They
+// are the caller's to release when the message is confirmed.
+func (s *Stream) SendBlocks(kind api.BackendKind, blocks *Blocks, msg []byte) (held []int, err error) {
+	return s.send(kind, blocks, [][]byte{msg})
+}
+
+func (s *Stream) send(kind api.BackendKind, blocks *Blocks, parts [][]byte) (held []int, err error) {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.closed {
-		return errClosed
+		return nil, errClosed
 	}
 	size, left := 0, make([][]byte, 0, len(parts))
 	for _, p := range parts {
@@ -47,14 +62,20 @@ func (s *Stream) Send(kind api.BackendKind, parts ...[]byte) error {
 	}
 	p := piece{kind: kind, size: uint64(size), parts: left}
 	for first := true; first || size > 0; first = false {
-		p.n = min(size, PieceSize)
+		p.n, p.block = min(size, PieceSize), 0
+		if blocks != nil && p.n >= minBlock {
+			if block, ok := blocks.put(p.parts[0][:p.n]); ok {
+				p.block, held = uint64(block)+1, append(held, block)
+			}
+		}
 		if err := s.raw.SendMsg(&p); err != nil {
-			return err
+			blocks.Release(held)
+			return nil, err
 		}
 		size -= p.n
 		p.size = 0
 	}
-	return nil
+	return held, nil
 }
 
 // CloseSend says that this side, which is the host's, will send no more.
@@ -83,7 +104,7 @@ func Broken(format string, args ...any) error {
 // it is asked before memory is taken. Its error is a [ProtocolError], io.EOF at
 // the end of the other side, or gRPC's.
 func (s *Stream) Recv(accept func(kind api.BackendKind, size uint64) error) (api.BackendKind, []byte, error) {
-	a := assembly{accept: accept}
+	a := assembly{accept: accept, blocks: s.Blocks}
 	for !a.done() {
 		if err := s.raw.RecvMsg(&a); err != nil {
 			return 0, nil, err

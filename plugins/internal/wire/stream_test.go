@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -138,6 +140,109 @@ func frame(kind api.BackendKind, size uint64, chunk []byte) []byte {
 	return b
 }
 
+// shared returns both sides' view of the same blocks, in a file as good as one in
+// memory.
+func shared(t testing.TB, count int) (host, plugin *Blocks) {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "blocks"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	if err := file.Truncate(2 * int64(count) * PieceSize); err != nil {
+		t.Fatal(err)
+	}
+	return newBlocks(file, count, false), newBlocks(file, count, true)
+}
+
+// Messages pass through blocks as far as there are free ones; what is held is
+// free again when it is released.
+func TestMessagesPassThroughBlocks(t *testing.T) {
+	host, plugin := shared(t, 2)
+	r := &recording{}
+	out, in := NewStream(r), NewStream(r)
+	in.Blocks = host
+	for i, n := range []int{PieceSize, minBlock - 1, 2*PieceSize + minBlock, 5*PieceSize + 1, 0} {
+		msg := bytes.Repeat([]byte{byte(i + 1)}, n)
+		held, err := out.SendBlocks(api.BackendKind_BACKEND_SEND, plugin, msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{1, 0, 2, 2, 0}[i]; len(held) != want || plugin.Free() != 2-want {
+			t.Errorf("message %d holds %d blocks and leaves %d, want %d", i, len(held), plugin.Free(), want)
+		}
+		_, got, err := in.Recv(anything)
+		if err != nil || !bytes.Equal(got, msg) {
+			t.Errorf("message %d is not what was sent (%v)", i, err)
+		}
+		plugin.Release(held)
+	}
+	if host.Free() != 2 || plugin.Free() != 2 {
+		t.Errorf("%d and %d blocks are free", host.Free(), plugin.Free())
+	}
+	// The two halves are apart.
+	a, _ := host.put(bytes.Repeat([]byte{'a'}, 10))
+	b, _ := plugin.put(bytes.Repeat([]byte{'b'}, 10))
+	got := make([]byte, 10)
+	if err := plugin.get(uint64(a), got); err != nil || string(got) != "aaaaaaaaaa" {
+		t.Errorf("the plugin reads %q (%v)", got, err)
+	}
+	if err := host.get(uint64(b), got); err != nil || string(got) != "bbbbbbbbbb" {
+		t.Errorf("the host reads %q (%v)", got, err)
+	}
+	// The named block is checked, and that blocks are used at all.
+	send := func(block uint64, n int) []byte {
+		p := piece{kind: api.BackendKind_BACKEND_SEND, size: uint64(n), parts: [][]byte{make([]byte, n)}, n: n, block: block}
+		data := p.encode()
+		defer data.Free()
+		return bytes.Clone(data.Materialize())
+	}
+	for says, f := range map[string][]byte{
+		"block 2 of 2 is named":                    send(3, 10),
+		"block 18446744073709551614 of 2 is named": send(1<<64-1, 10),
+		"came without an announcement":             {tagKind, 11, tagBlock, 1},
+	} {
+		in := NewStream(&recording{frames: [][]byte{f}})
+		in.Blocks = host
+		if _, _, err := in.Recv(anything); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("the error is %v; it does not say %q", err, says)
+		}
+	}
+	if _, _, err := NewStream(&recording{frames: [][]byte{send(1, 10)}}).Recv(anything); err == nil || !strings.Contains(err.Error(), "a block is named where none are used") {
+		t.Errorf("the error is %v", err)
+	}
+	// A file that the other side has cut is an error, and no more.
+	if err := host.file.Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	in = NewStream(&recording{frames: [][]byte{send(1, 10)}})
+	in.Blocks = host
+	if _, _, err := in.Recv(anything); err == nil || !strings.Contains(err.Error(), "reading block 0") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// What a host makes a plugin inherits, and its size is fixed.
+func TestBlocksAreInherited(t *testing.T) {
+	b, err := NewBlocks()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer b.Close()
+	if b.File().Truncate(PieceSize) == nil || b.File().Truncate(1<<30) == nil {
+		t.Error("the size of the file can be changed")
+	}
+	for _, value := range []string{"", "x", "0", "2", "9999"} {
+		t.Setenv(BlocksVariable, value)
+		if InheritBlocks() != nil {
+			t.Errorf("%q is inherited", value)
+		}
+	}
+	if b := (*Blocks)(nil); b.Count() != 0 || b.Free() != 0 {
+		t.Error("there are blocks where there are none")
+	}
+}
+
 func TestBrokenFrames(t *testing.T) {
 	const send = api.BackendKind_BACKEND_SEND
 	full := make([]byte, PieceSize)
@@ -148,7 +253,7 @@ func TestBrokenFrames(t *testing.T) {
 		"a piece of 0 bytes of SEND came where 6":  {frame(send, PieceSize+6, full), frame(send, 0, nil)},
 		"DONE (0 bytes) began within SEND":         {frame(send, 1<<20, full), frame(api.BackendKind_BACKEND_DONE, 0, nil)},
 		"SEND (5 bytes) began within SEND":         {frame(send, 1<<20, full), frame(send, 5, full[:5])},
-		"malformed frame: unknown field tag 0x22":  {{tagKind, 11, 0x22, 1, 1}},
+		"malformed frame: unknown field tag 0x28":  {{tagKind, 11, 0x28, 1}},
 		"malformed frame: field tag 0x8 after 0x8": {{tagKind, 11, tagKind, 11}},
 		"a number is cut off":                      {{tagKind, 0x80}},
 		"a chunk of 9 bytes is announced and 1":    {{tagKind, 11, tagChunk, 9, 0}},
@@ -172,10 +277,13 @@ func TestBrokenFrames(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	f.Add(frame(api.BackendKind_BACKEND_SEND, 3, []byte("abc")), []byte{})
 	f.Add(frame(api.BackendKind_BACKEND_SEND, PieceSize+1, make([]byte, PieceSize)), frame(api.BackendKind_BACKEND_SEND, 0, []byte{1}))
+	f.Add([]byte{tagKind, 11, tagSize, 5, tagBlock, 2}, []byte{})
 	f.Add([]byte{tagKind, 11, tagSize, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, []byte{})
+	blocks, _ := shared(f, 2)
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		const limit = 1 << 20
 		s := NewStream(&recording{frames: [][]byte{a, b}})
+		s.Blocks = blocks
 		kind, msg, err := s.Recv(func(kind api.BackendKind, size uint64) error { return AtMost(kind, size, limit) })
 		if err != nil {
 			return
