@@ -18,8 +18,9 @@
 // LC_ALL, LC_CTYPE, TZ, TMPDIR, XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_CACHE_HOME,
 // GOMAXPROCS, GOMEMLIMIT, GODEBUG, GOGC, GOTRACEBACK, GOCOVERDIR and on Windows
 // SYSTEMROOT, TEMP, TMP and USERPROFILE; [Options].Env, and go-plugin's own. It
-// gets the host's working directory, a pipe for its standard input, and no open
-// file beside. Settings reach it with each run.
+// gets the host's working directory, a pipe for its standard input, a file in
+// memory through which messages between the twins pass, and no open file beside.
+// Settings reach it with each run.
 //
 // # Where plugins are
 //

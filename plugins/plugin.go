@@ -179,12 +179,15 @@ func (p *Plugin) running(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		go process.close()
+	closed = p.closed
+	if !closed {
+		p.process = process
+	}
+	p.mu.Unlock()
+	if closed {
+		process.close()
 		return nil, p.fail(errClosed)
 	}
-	p.process = process
 	return process, nil
 }
 

@@ -224,6 +224,9 @@ func TestRequestsAreCheckedBeforeTheyAreAsked(t *testing.T) {
 // What authors do wrong is an error of the run that says so, and the process goes
 // on.
 func TestAuthorsErrors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes; plugins/sdk tests each of them without a process")
+	}
 	for name, says := range map[string]string{
 		"fail-open":    "backend fail-open: no luck with �[31mthis",
 		"nil-open":     "opened no run and gave no reason",
@@ -501,6 +504,9 @@ func TestWhatIsNoPlugin(t *testing.T) {
 }
 
 func TestPluginsThatDoNotStart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes; nothing meets there")
+	}
 	for _, c := range []struct {
 		name string
 		says []string
@@ -563,6 +569,9 @@ func TestAChecksumPinsTheFile(t *testing.T) {
 
 // A plugin that breaks the protocol is an error of the run, and never more.
 func TestAPluginThatBreaksTheProtocol(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes; FuzzRun has the like without processes")
+	}
 	for name, says := range map[string]string{
 		"raw-return":         "ended the run without an answer",
 		"raw-status":         "the exchange with it broke: �[2Jxxx",
