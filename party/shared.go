@@ -66,7 +66,7 @@ type SharedServer struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew with every change of what follows
-	meeting *meeting      // party 1: with party 0; nil before the first and after a loss
+	other   *otherServer  // party 1: nil before the first deal and after a loss
 	pending map[sharedID]*deal
 	models  map[[32]byte]*deal // by plan, the latest
 	inbox   map[requestKey]*request
@@ -136,8 +136,8 @@ func (s *SharedServer) Close() error {
 	s.sessions.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.meeting != nil {
-		return s.meeting.conn.Close()
+	if s.other != nil {
+		return s.other.conn.Close()
 	}
 	return nil
 }

@@ -11,17 +11,17 @@ import (
 	"pascaline/link"
 )
 
-// meeting is party 1's with party 0, over one connection.
-type meeting struct {
+// otherServer is party 0 as party 1 has met it, over one connection.
+type otherServer struct {
 	*Client
 	conn *link.Conn
 }
 
-// meet returns the meeting with the other server, or meets it anew. One deal at a
+// meet returns the other server, and meets it (anew) where it must. One deal at a
 // time calls it, so that no other produces meanwhile.
-func (s *SharedServer) meet(ctx context.Context) (*meeting, error) {
+func (s *SharedServer) meet(ctx context.Context) (*otherServer, error) {
 	s.mu.Lock()
-	m := s.meeting
+	m := s.other
 	s.mu.Unlock()
 	if m != nil {
 		return m, nil
@@ -35,19 +35,19 @@ func (s *SharedServer) meet(ctx context.Context) (*meeting, error) {
 		conn.Close()
 		return nil, err
 	}
-	m = &meeting{c, conn}
+	m = &otherServer{c, conn}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.meeting = m
+	s.other = m
 	return m, nil
 }
 
-// part ends a meeting whose connection is lost.
-func (s *SharedServer) part(m *meeting) {
+// part forgets the other server when the connection is lost.
+func (s *SharedServer) part(m *otherServer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.meeting == m {
-		s.meeting = nil
+	if s.other == m {
+		s.other = nil
 		m.conn.Close()
 	}
 }
@@ -121,7 +121,7 @@ func lost(err error) error {
 
 // prepareWith agrees with party 0 on the deal, has its correlations made, and
 // opens its weights against them.
-func (s *SharedServer) prepareWith(ctx context.Context, c *meeting, j *Joint, d *deal) (*prepared, error) {
+func (s *SharedServer) prepareWith(ctx context.Context, c *otherServer, j *Joint, d *deal) (*prepared, error) {
 	terms := &api.SharedTerms{Deal: d.id[:], Plan: d.hash[:], Inferences: uint32(d.inferences), Owner: d.owner[:]}
 	if err := api.Send(ctx, j.Stream(), api.Kind_SHARES, terms); err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (s *SharedServer) prepareWith(ctx context.Context, c *meeting, j *Joint, d 
 }
 
 // produce has the correlations of a deal made and notes what that costs.
-func (s *SharedServer) produce(ctx context.Context, c *meeting, d *deal) error {
+func (s *SharedServer) produce(ctx context.Context, c *otherServer, d *deal) error {
 	specs, err := needs(d.plan, d.inferences)
 	if err != nil {
 		return err
