@@ -154,8 +154,14 @@ func TestBatchesThatNoRunMakes(t *testing.T) {
 		{correlation.Spec{Kind: correlation.Squares, N: batchElements + 1}, "at most 1048576"},
 		{correlation.Spec{Kind: correlation.Linear, N: 1, Shape: ring.LinearShape(2, 2)}, "model's bundles"},
 		{correlation.Spec{Kind: correlation.Squares}, "0 elements"},
+		{correlation.MatrixSpec(2048, 1, 2048, 1, false), "one element takes 32 MiB"},
+		{correlation.MatrixSpec(1, 3000, 3000, 1, true), "the fixed operand 68"},
 	} {
-		_, clientErr, _ := makeBatches(t, [2]Backend{few, few}, &ledger{}, c.spec)
+		backend := few
+		if c.spec.Kind == correlation.Matrix {
+			backend = testBackend(t, Lattigo{})
+		}
+		_, clientErr, _ := makeBatches(t, [2]Backend{backend, backend}, &ledger{}, c.spec)
 		if clientErr == nil || !strings.Contains(clientErr.Error(), c.want) {
 			t.Errorf("%v: error %v, want one with %q", c.spec, clientErr, c.want)
 		}

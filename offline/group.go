@@ -29,6 +29,10 @@ const (
 	groupMemory = 256 << 20
 	// batchWords bounds a batch: 256 MiB, and twice that while it is made.
 	batchWords = 1 << 25
+	// maxRowWords and maxFixedWords bound what a store takes of one element, and of
+	// a fixed operand: 16 and 63 MiB.
+	maxRowWords   = 1 << 21
+	maxFixedWords = 63 << 17
 	// batchElements is how many elements a batch has at most.
 	batchElements = 1 << 20
 
@@ -201,10 +205,31 @@ func (s *side) checkBatch(spec correlation.Spec, backend Backend) error {
 	if !backend.Makes(spec.Kind) {
 		return fmt.Errorf("backend %s does not make %v", backend.Name, spec.Kind)
 	}
+	if row, fixed := elementWords(spec); row > maxRowWords || fixed > maxFixedWords {
+		return fmt.Errorf("%s: one element takes %d MiB and the fixed operand %d; at most %d and %d can be stored: cut the product into smaller ones",
+			spec.Pool(), row>>17, fixed>>17, maxRowWords>>17, maxFixedWords>>17)
+	}
 	if most := BatchSize(spec); spec.N > most {
 		return fmt.Errorf("a batch of %d elements of %s; at most %d are made at a time", spec.N, spec.Pool(), most)
 	}
 	return nil
+}
+
+// elementWords returns the most that one element of a batch takes at either party,
+// and a fixed operand.
+func elementWords(spec correlation.Spec) (row, fixed int) {
+	for party := range 2 {
+		r, f := 0, 0
+		for _, c := range spec.Columns(party) {
+			if c.Fixed {
+				f += c.Width
+			} else {
+				r += c.Width
+			}
+		}
+		row, fixed = max(row, r), max(fixed, f)
+	}
+	return row, fixed
 }
 
 // linearLevels lists the plan's linear nodes in the order in which they can be

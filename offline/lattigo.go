@@ -10,8 +10,8 @@ import (
 
 // Lattigo is the backend that makes correlations by homomorphic encryption
 // between the two parties (design section 6). Party 1 encrypts, party 0
-// evaluates: so party 0's halves are seeds, and party 1's are seeds but for their
-// shares of products.
+// evaluates (each does both for matrices and convolutions): party 0's halves are
+// seeds, and party 1's are seeds but for their shares of products.
 type Lattigo struct{}
 
 // lattigoVersion changes with every message of the exchanges.

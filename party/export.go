@@ -20,8 +20,8 @@ const FormatMPSPDZ = "mp-spdz"
 var exportName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
 // Export claims spec.N elements of a pool and more, as MP-SPDZ needs them, and
-// writes both parties' halves to files: this party's under dir, the server's under
-// the folder of the given name in its directory of exports. They are gone from the
+// writes both parties' halves to files: this party's under dir, the server's in its
+// directory of exports, under this party's key and the given name. They are gone from the
 // pool, whether it succeeds or not. It returns how many were exported.
 func (c *Client) Export(ctx context.Context, spec correlation.Spec, dir, name string) (exported int, err error) {
 	defer func() {
@@ -103,7 +103,21 @@ func (v *visit) export(ctx context.Context) error {
 	case !exportName.MatchString(ask.Name):
 		return fmt.Errorf("%q is no name for a folder", ask.Name)
 	}
-	w, err := mpspdz.NewWriter(filepath.Join(v.Exports, ask.Name), 0, spec)
+	// Before any of the disk is set aside: what this client's pool can fill.
+	leave, err := v.exporting.pass(ctx, v.stream.Peer())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ready, err := v.poolReady(spec)
+	if err != nil {
+		return v.storeFailed("listing batches", err)
+	}
+	if ready < spec.N {
+		return exhausted(spec, ready)
+	}
+	folder := filepath.Join(clientName(v.stream.Peer()), ask.Name)
+	w, err := mpspdz.NewWriter(filepath.Join(v.Exports, folder), 0, spec)
 	if err != nil {
 		return v.exportFailed(err)
 	}
@@ -132,8 +146,14 @@ func (v *visit) export(ctx context.Context) error {
 	if err := w.Close(); err != nil {
 		return v.exportFailed(err)
 	}
-	v.log.Info("exported", "pool", spec.Pool(), "elements", spec.N, "folder", ask.Name)
+	v.log.Info("exported", "pool", spec.Pool(), "elements", spec.N, "folder", folder)
 	return nil
+}
+
+// poolReady returns how many elements of a pool the server has ready.
+func (v *visit) poolReady(spec correlation.Spec) (int, error) {
+	batches, err := v.Store.Batches(pools(v.pair))
+	return ready(batches, spec), err
 }
 
 // exportFailed logs what went wrong with a file and returns what a client may know

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"pascaline/api"
 	"pascaline/correlation"
@@ -26,14 +27,19 @@ func exhausted(need correlation.Spec, ready int) error {
 }
 
 // PoolReady returns how many elements of a specification's pool are ready.
-func (c *Client) PoolReady(spec correlation.Spec) (ready int, err error) {
+func (c *Client) PoolReady(spec correlation.Spec) (int, error) {
 	batches, err := c.store.Batches(pools(c.pair))
+	return ready(batches, spec), err
+}
+
+// ready counts the elements of a specification's pool that are ready.
+func ready(batches []store.Batch, spec correlation.Spec) (n int) {
 	for _, b := range batches {
 		if b.State == store.Ready && b.Kind == spec.Pool() {
-			ready += b.Left()
+			n += b.Left()
 		}
 	}
-	return ready, err
+	return n
 }
 
 // Extent is what of a batch is claimed together.
@@ -233,14 +239,18 @@ func (v *visit) claimPools(ctx context.Context) (halves []*correlation.Half, cla
 		if err != nil {
 			return nil, nil, nil, v.storeFailed("listing batches", err)
 		}
-		if err := checkFixed(batches, claims); err != nil {
+		known, err := checkFixed(batches, claims)
+		if err != nil {
 			return nil, nil, nil, err
 		}
 		giveBack, err := v.warm.take(v.stream.Peer(), memory(batches, claims))
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		values, err := v.Store.ClaimRanges(pair, claims)
+		values, err := []store.Claimed(nil), store.ErrUnknown // of which nothing was checked is not claimed
+		if known {
+			values, err = v.Store.ClaimRanges(pair, claims)
+		}
 		if err != nil {
 			giveBack()
 		}
@@ -316,23 +326,24 @@ func (v *visit) awaitPoolClaim(ctx context.Context) ([]store.RangeClaim, error) 
 	return claims, nil
 }
 
-// checkFixed refuses to spend a batch of a fixed operand in parts (see choose).
-func checkFixed(batches []store.Batch, claims []store.RangeClaim) error {
+// checkFixed refuses to spend a batch of a fixed operand in parts (see choose), and
+// reports whether all that is claimed is of batches it knows.
+func checkFixed(batches []store.Batch, claims []store.RangeClaim) (known bool, err error) {
 	for _, c := range claims {
-		for _, b := range batches {
-			if b.ID != c.ID {
-				continue
-			}
-			spec, err := correlation.ParsePool(b.Kind, b.N)
-			if err != nil {
-				return err
-			}
-			if whole := len(c.Ranges) == 1 && c.Ranges[0] == (store.Range{From: 0, To: b.N}); spec.Fixed && !whole {
-				return fmt.Errorf("batch %v of %s can be claimed only whole", b.ID, b.Kind)
-			}
+		i := slices.IndexFunc(batches, func(b store.Batch) bool { return b.ID == c.ID })
+		if i < 0 {
+			return false, nil
+		}
+		b := batches[i]
+		spec, err := correlation.ParsePool(b.Kind, b.N)
+		if err != nil {
+			return false, err
+		}
+		if whole := len(c.Ranges) == 1 && c.Ranges[0] == (store.Range{From: 0, To: b.N}); spec.Fixed && !whole {
+			return false, fmt.Errorf("batch %v of %s can be claimed only whole", b.ID, b.Kind)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // burn spends what the client has claimed, which the server cannot use, and

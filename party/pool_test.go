@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"pascaline/api"
 	"pascaline/correlation"
 	"pascaline/link"
 	"pascaline/offline"
@@ -258,14 +259,44 @@ func TestAFixedBatchIsClaimedWhole(t *testing.T) {
 	if ready, err := c.PoolReady(matrices(1, true)); err != nil || ready != 9 {
 		t.Errorf("%d ready, %v; want 9", ready, err)
 	}
-	// A client that claims a part is refused.
+	// A client that claims a part is refused, and one that claims what the server
+	// does not know is told so: it may be a batch of which nothing was checked.
 	serverPair, _ := poolPairs(w)
+	whole := batches(t, w.serverStore, serverPair)[0]
+	if _, err := w.claim(c, whole.ID, 0, 3); err == nil || !strings.Contains(err.Error(), "only whole") {
+		t.Errorf("a part of a fixed batch: %v", err)
+	}
+	if reply, err := w.claim(c, store.ID{7}, 0, 3); err != nil || len(reply.Behind) == 0 {
+		t.Errorf("an unknown batch: %v, %v", reply, err)
+	}
+	if now := batches(t, w.serverStore, serverPair)[0]; len(now.Spent) > 0 {
+		t.Errorf("after refusals %v are spent", now.Spent)
+	}
 	if err := w.serverStore.Burn(serverPair, batches(t, w.serverStore, serverPair)[0].ID, []store.Range{{From: 0, To: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Run(t.Context(), "show", program); !errors.Is(err, party.ErrExhausted) {
 		t.Errorf("a batch of which a part is spent: %v", err)
 	}
+}
+
+// claim sends the server a claim as a client may that does not keep to the
+// protocol.
+func (w *world) claim(c *client, id store.ID, from, to uint32) (*api.PoolClaimReply, error) {
+	ctx := w.t.Context()
+	s, err := c.conn.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	hello := &api.Hello{Version: 2, Purpose: api.Purpose_PURPOSE_VERIFY, Store: w.clientStore[:]}
+	ask := &api.PoolClaim{Ranges: []*api.PoolRange{{Id: id[:], From: from, To: to}}}
+	reply := &api.PoolClaimReply{}
+	return reply, errors.Join(
+		api.Send(ctx, s, api.Kind_HELLO, hello),
+		api.Receive(ctx, s, api.Kind_WELCOME, 4096, &api.Welcome{}),
+		api.Send(ctx, s, api.Kind_POOL_CLAIM, ask),
+		api.Receive(ctx, s, api.Kind_POOL_CLAIM_REPLY, 4096, reply))
 }
 
 func TestVerifyBurnsWhatItChecks(t *testing.T) {

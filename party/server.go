@@ -42,6 +42,7 @@ type Server struct {
 	warm      *quota     // what is claimed and waits in memory for its inputs
 	producing *turnstile // production runs
 	meeting   *turnstile
+	exporting *turnstile
 }
 
 const (
@@ -53,10 +54,11 @@ const (
 	// come, warmTime how long a batch waits for its input.
 	claimTime = 20 * time.Second
 	warmTime  = 15 * time.Minute
-	// productions and meetings bound how many run at a time. A production of a
-	// large model takes some 500 MB.
+	// productions, meetings and exports bound how many run at a time. A production
+	// of a large model or batch takes some 500 MB.
 	productions = 8
 	meetings    = 16
+	exports     = 4
 )
 
 // NewServer returns a server.
@@ -66,6 +68,7 @@ func NewServer(c Config) (*Server, error) {
 		warm:      newQuota(warmMemory, warmEach),
 		producing: newTurnstile("other production runs", productions),
 		meeting:   newTurnstile("other meetings", meetings),
+		exporting: newTurnstile("other exports", exports),
 	}
 	if c.Model != nil {
 		if c.Model.Weights == nil {

@@ -49,13 +49,14 @@ func (s *SharedServer) awaitDeal(ctx context.Context, terms *api.SharedTerms) (d
 		fmt.Errorf("this server got no part of the deal within %v", s.Patience))
 	defer cancel()
 	err = s.await(ctx, func() bool {
-		if d = s.pending[sharedID(terms.Deal)]; d != nil {
-			d.taken.Store(true)
-		}
+		d = s.pending[sharedID(terms.Deal)]
 		return d != nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	if d.taken.Swap(true) {
+		return nil, errors.New("another session follows this deal already")
 	}
 	switch {
 	case string(terms.Plan) != string(d.hash[:]):

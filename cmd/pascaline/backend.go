@@ -106,12 +106,27 @@ func (f *backendFlags) many(ctx context.Context, keyPath string, log *slog.Logge
 		if err != nil {
 			return nil, nil, fmt.Errorf("--backend %s: %w", name, err)
 		}
+		if err := unlike(b.Name, name, list); err != nil {
+			return nil, nil, err
+		}
 		if b.Settings, err = f.settingsOf(name, keyPath); err != nil {
 			return nil, nil, err
 		}
 		list = append(list, b)
 	}
 	return list, end, nil
+}
+
+// unlike refuses a backend that calls itself what another is called: clients ask
+// for backends by the names these have for themselves.
+func unlike(itself, name string, others []offline.Backend) error {
+	if _, builtIn := builtInBackends[itself]; builtIn && itself != name {
+		return fmt.Errorf("--backend %s calls itself %q, which is the name of a built-in backend", name, itself)
+	}
+	if slices.ContainsFunc(others, func(b offline.Backend) bool { return b.Name == itself }) {
+		return fmt.Errorf("--backend %s calls itself %q, and so does another that is named", name, itself)
+	}
+	return nil
 }
 
 // settingsOf returns what a backend is told. This party's key is for the built-in

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 //	picture FILE W H    write a grey PNG with a line on it
 //	blank FILE W H      write a PNG with nothing on it
 //	truncate FILE N     keep the first N bytes
+//	glob PATTERN        fail unless files match
 //	testdata FILE       copy model/testdata/FILE here
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"blank":      blankInScript,
 			"truncate":   truncateInScript,
 			"testdata":   testdataInScript,
+			"glob":       globInScript,
 		},
 	})
 }
@@ -219,5 +221,13 @@ func testdataInScript(ts *testscript.TestScript, neg bool, args []string) {
 		b, err := os.ReadFile(filepath.Join(wd, "..", "..", "model", "testdata", name))
 		ts.Check(err)
 		ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o666))
+	}
+}
+
+func globInScript(ts *testscript.TestScript, neg bool, args []string) {
+	for _, pattern := range args {
+		if found, err := filepath.Glob(ts.MkAbs(pattern)); err != nil || len(found) == 0 {
+			ts.Fatalf("nothing matches %s", pattern)
+		}
 	}
 }

@@ -29,7 +29,7 @@ func exportCommand() *cobra.Command {
 		Long: `Export claims correlations of a pool in both stores and writes them as the
 preprocessing files of MP-SPDZ (semi2k, Z_2^64): this party's half into DIR, as
 player 1, and the server's into a folder of its directory of exports (serve
---exports), as player 0. They are gone from the pool. A few more than --count are
+--exports), under this party's key and --name, as player 0. They are gone from the pool. A few more than --count are
 written, because MP-SPDZ reads in blocks; a program that needs all of --count runs.`,
 		Example: "  pascaline store export Player-Data --kind triples --count 100000 --key client.key --server-key server.key.pub",
 		Args:    oneArgument("the directory to write to"),
