@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"strings"
 
 	"pascaline/api"
 	"pascaline/correlation"
@@ -95,7 +96,15 @@ type BackendError struct {
 	Err     error
 }
 
-func (e *BackendError) Error() string { return fmt.Sprintf("backend %s: %v", e.Backend, e.Err) }
+// Error names the backend once: those behind a plugin name themselves.
+func (e *BackendError) Error() string {
+	name, text := "backend "+e.Backend, e.Err.Error()
+	if strings.HasPrefix(text, name) {
+		return text
+	}
+	return name + ": " + text
+}
+
 func (e *BackendError) Unwrap() error { return e.Err }
 
 // Backend is a backend as a production run uses it.
