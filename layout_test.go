@@ -2,7 +2,10 @@
 package pascaline_test
 
 import (
+	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -53,5 +56,40 @@ func TestImportsPointDown(t *testing.T) {
 		if pkg == "pascaline/ring" && slices.ContainsFunc(imports, func(p string) bool { return strings.HasPrefix(p, "pascaline/") }) {
 			t.Error("ring imports something of the project")
 		}
+	}
+}
+
+// The backend in docs/backends.md is complete, as it says there.
+func TestTheBackendInTheDocumentationCompiles(t *testing.T) {
+	page, err := os.ReadFile("docs/backends.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, found := strings.Cut(string(page), "```go\n")
+	code, _, closed := strings.Cut(code, "```")
+	if !found || !closed {
+		t.Fatal("docs/backends.md has no Go code")
+	}
+	dir := t.TempDir()
+	source := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(source, []byte(code), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	// An overlay puts it into the module, where the SDK is.
+	place, err := filepath.Abs("examples/documented/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {place: source}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("go", "build", "-overlay", list, "-o", filepath.Join(dir, "backend"), "./examples/documented").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -160,5 +160,5 @@ func (v *visit) poolReady(spec correlation.Spec) (int, error) {
 // of it: no path.
 func (v *visit) exportFailed(err error) error {
 	v.log.Error("an export failed", "reason", err)
-	return errors.New("the server could not write its files; its log says why")
+	return errors.New("the server could not write its files, perhaps because there are some of this --name already; its log says why")
 }

@@ -326,7 +326,10 @@ func TestVerifyFindsAFaultyElement(t *testing.T) {
 	c := w.mustConnect()
 	defer c.close()
 	w.pool(c, powersOf(50), faulty())
-	_, err := c.Verify(t.Context(), powersOf(50))
+	_, err := c.Verify(t.Context(), powersOf(20))
+	if ready, readyErr := c.PoolReady(powersOf(1)); readyErr != nil || ready != 0 {
+		t.Errorf("%d elements of a faulty batch are ready, %v", ready, readyErr)
+	}
 	if !errors.Is(err, party.ErrFaulty) || !strings.Contains(err.Error(), "do not add up") {
 		t.Errorf("%v", err)
 	}

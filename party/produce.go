@@ -46,7 +46,9 @@ func (c *Client) Produce(ctx context.Context, target int, backend offline.Backen
 // ones, batch by batch, as Produce does. One of a fixed operand is made as a
 // batch of spec.N elements, whatever is there: such a batch is spent whole.
 func (c *Client) ProducePool(ctx context.Context, spec correlation.Spec, backend offline.Backend, progress func(ready float64)) (Production, error) {
-	if err := spec.Validate(); err != nil {
+	batch := spec // the bounds of one half are a batch's, not the pool's
+	batch.N = min(spec.N, offline.BatchSize(spec))
+	if err := batch.Validate(); err != nil {
 		return Production{}, fmt.Errorf("producing: %w", err)
 	}
 	if !backend.Makes(spec.Kind) {

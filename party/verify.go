@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,22 +59,50 @@ func (c *Client) Verify(ctx context.Context, spec correlation.Spec) (v Verificat
 	v.Claimed = claimed
 	for _, h := range halves {
 		if err := openSample(ctx, s, h); err != nil {
-			return v, err
+			return v, errors.Join(err, c.condemn(err, claimed))
 		}
 		v.Checked += h.Spec.N
 	}
 	return v, s.End(ctx)
 }
 
+// condemn drops the batches that a faulty sample came from: what is left of them is
+// no better. The server drops its halves as well, or at the next meeting.
+func (c *Client) condemn(err error, claimed []Extent) error {
+	if !errors.Is(err, ErrFaulty) {
+		return nil
+	}
+	var ids []store.ID
+	for _, e := range claimed {
+		ids = append(ids, e.Batch)
+	}
+	return drop(c.store, pools(c.pair), ids)
+}
+
+// drop drops batches, of which some may be gone.
+func drop(st *store.Store, pair store.Pair, ids []store.ID) error {
+	batches, err := st.Batches(pair)
+	if err != nil {
+		return err
+	}
+	var there []store.ID
+	for _, b := range batches {
+		if slices.Contains(ids, b.ID) {
+			there = append(there, b.ID)
+		}
+	}
+	return st.Drop(pair, there)
+}
+
 // ErrFaulty is wrapped by the error of a verification that found elements that
 // are not correlated.
-var ErrFaulty = fmt.Errorf("faulty correlations: do not use this pool, and look for what its backend does wrong")
+var ErrFaulty = errors.New("faulty correlations: the batches of the sample are dropped; have pascaline backend check look at the backend that made them, and verify what else it made")
 
 func (v *visit) verify(ctx context.Context) error {
 	if err := v.welcome(ctx); err != nil {
 		return err
 	}
-	halves, _, giveBack, err := v.claimPools(ctx)
+	halves, claimed, giveBack, err := v.claimPools(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,6 +112,14 @@ func (v *visit) verify(ctx context.Context) error {
 			return fmt.Errorf("a sample of %d elements of %s is too large to be opened", h.Spec.N, h.Spec.Pool())
 		}
 		if err := openSample(ctx, v.stream, h); err != nil {
+			if errors.Is(err, ErrFaulty) {
+				v.log.Error("faulty correlations", "pool", h.Spec.Pool(), "reason", err)
+				for _, e := range claimed {
+					if err := drop(v.Store, pools(v.pair), []store.ID{e.Batch}); err != nil {
+						return v.storeFailed("dropping faulty batches", err)
+					}
+				}
+			}
 			return err
 		}
 	}

@@ -112,6 +112,11 @@ func (f *backendFlags) many(ctx context.Context, keyPath string, log *slog.Logge
 		if b.Settings, err = f.settingsOf(name, keyPath); err != nil {
 			return nil, nil, err
 		}
+		for setting := range b.Settings {
+			if _, ok := b.Description.Settings[setting]; !ok {
+				return nil, nil, fmt.Errorf("--backend-set: backend %s has no setting %q; pascaline backend list shows which it has", name, setting)
+			}
+		}
 		list = append(list, b)
 	}
 	return list, end, nil

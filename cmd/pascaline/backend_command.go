@@ -91,7 +91,11 @@ func backendListCommand() *cobra.Command {
 			for _, r := range reports {
 				r.print()
 			}
-			fmt.Printf("others are found by name in %s, or named by their path\n", dir)
+			if dir == "" {
+				fmt.Println("others are found by name in --plugins DIR, or named by their path")
+			} else {
+				fmt.Printf("others are found by name in %s, or named by their path\n", dir)
+			}
 			return nil
 		},
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -86,6 +87,7 @@ type demo struct {
 	model   *model.Model
 	network string
 	backend []string // flags that name the backend, for both parties
+	trust   string   // whom its users trust, beside the parties
 	server  *child
 	dealer  *child           // where the demo has one of its own
 	running []*child         // in the order of their start
@@ -218,10 +220,32 @@ func (d *demo) prepare(f *demoFlags) ([]string, error) {
 
 func (d *demo) path(name string) string { return filepath.Join(d.dir, name) }
 
+// askTrust notes whom the backend's users trust, unless it is the default. What is
+// no backend fails here, before anything starts.
+func (d *demo) askTrust(ctx context.Context, f *backendFlags) error {
+	if f.names[0] == "lattigo" {
+		return nil
+	}
+	p, err := f.find(f.names[0], slog.New(slog.DiscardHandler))
+	if err != nil {
+		return fmt.Errorf("--backend: %w", err)
+	}
+	defer p.Close()
+	description, err := p.Describe(ctx)
+	if err != nil {
+		return fmt.Errorf("--backend: %w", err)
+	}
+	d.trust = description.Trust
+	return nil
+}
+
 // chooseBackend returns the flags that name the backend for the two parties that
 // use it. It starts a dealer where one is needed and none is named.
 func (d *demo) chooseBackend(ctx context.Context, f *backendFlags, parties ...string) ([]string, error) {
 	name := f.names[0]
+	if err := d.askTrust(ctx, f); err != nil {
+		return nil, err
+	}
 	if strings.ContainsRune(name, filepath.Separator) {
 		path, err := filepath.Abs(name)
 		if err != nil {

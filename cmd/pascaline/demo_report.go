@@ -48,6 +48,7 @@ func (d *demo) report(images []dataset.Image, p *productionReport, r *inferenceR
 	}
 	d.printTable(p, r)
 	printKnowledge(d.model.Plan)
+	d.printTrust()
 	return verdict(agree, images)
 }
 
@@ -156,6 +157,13 @@ func (d *demo) printTable(p *productionReport, r *inferenceReport) {
 		fmt.Fprintf(w, "\tclient\t%d MB\twhile producing; %d MB while inferring\n", d.usage["produce"].memory>>20, d.usage["infer"].memory>>20)
 	}
 	w.Flush()
+}
+
+// printTrust says what all of that rests on where it is more than the two parties.
+func (d *demo) printTrust() {
+	if d.trust != "" {
+		fmt.Printf("\nall of that if one can trust  %s\n", d.trust)
+	}
 }
 
 // printKnowledge says what each party learned.

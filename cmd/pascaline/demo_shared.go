@@ -52,6 +52,7 @@ func (d *demo) runShared(ctx context.Context, f *demoFlags, images []string, inp
 	}
 	d.printSharedTable(&preparation, &inference)
 	printSharedKnowledge(d.model.Plan)
+	d.printTrust()
 	return verdict(agree, inputs)
 }
 

@@ -103,6 +103,9 @@ func (f *produceFlags) produceBundles(ctx context.Context) error {
 	p, err := c.Produce(ctx, f.bundles, backend, progress)
 	finish()
 	if err != nil {
+		if p.Made == 0 && ctx.Err() == nil {
+			return err
+		}
 		ready, _ := c.Ready() // the error that counts is the first
 		return &partialError{err, fmt.Sprintf("%d of %s are ready in the store; run it again to go on", ready, count(f.bundles, "bundle"))}
 	}
@@ -137,6 +140,9 @@ func (f *produceFlags) producePool(ctx context.Context) error {
 	p, err := c.ProducePool(ctx, spec, backend, progress)
 	finish()
 	if err != nil {
+		if p.Made == 0 && ctx.Err() == nil {
+			return err
+		}
 		ready, _ := c.PoolReady(spec) // the error that counts is the first
 		return &partialError{err, fmt.Sprintf("%d of %d are ready in the store; run it again to go on", ready, spec.N)}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -16,6 +17,13 @@ type exportReport struct {
 	Left     int    `json:"left"`
 	Dir      string `json:"dir"`
 	Name     string `json:"name"` // of the folder at the server
+}
+
+// newExportName names a folder that is not there yet.
+func newExportName() string {
+	var b [3]byte
+	rand.Read(b[:])
+	return fmt.Sprintf("%s-%x", time.Now().UTC().Format("20060102-150405"), b)
 }
 
 func exportCommand() *cobra.Command {
@@ -68,7 +76,7 @@ written, because MP-SPDZ reads in blocks; a program that needs all of --count ru
 	flags.StringVar(&format, "format", party.FormatMPSPDZ, "format of the files; mp-spdz is the only one")
 	flags.StringVar(&kind, "kind", "", "what to export: triples, squares or matrix/MxKxN")
 	flags.IntVar(&n, "count", 0, "how many a program needs")
-	flags.StringVar(&name, "name", time.Now().UTC().Format("20060102-150405"), "name of the folder at the server")
+	flags.StringVar(&name, "name", newExportName(), "name of the folder at the server")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.MarkFlagRequired("kind")
 	cmd.MarkFlagRequired("count")
