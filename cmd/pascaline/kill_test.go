@@ -265,7 +265,7 @@ func (c *claims) since(earlier [2]int) (now [2]int, both bool) {
 func TestLongKillsNeverMakeAnythingUsedTwice(t *testing.T) {
 	longTest(t)
 	for _, backend := range []string{"lattigo", "dealer"} {
-		t.Run(backend, func(t *testing.T) { killAround(t, backend, 12) })
+		t.Run(backend, func(t *testing.T) { killAround(t, backend, 20) })
 	}
 }
 
