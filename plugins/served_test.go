@@ -101,12 +101,8 @@ func (g *generator) Generate(ctx context.Context, requests []sdk.Request) ([]*sd
 		sdk.Log.Error("I cannot go on", "why", "tired")
 		os.Exit(2)
 	case "die-panic":
-		died := make(chan struct{})
-		go func() {
-			defer close(died)
-			panic("in a goroutine")
-		}()
-		<-died
+		go panic("in a goroutine")
+		select {}
 	case "panic":
 		var none []int
 		return nil, fmt.Errorf("unreachable: %d", none[requests[0].Spec.N])
