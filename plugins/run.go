@@ -201,6 +201,8 @@ type call struct {
 	messages int // for the twin, and their bytes, not yet passed on
 	bytes    int
 
+	held []int // blocks of the last TWIN; that it is read the next WANT says, or the end
+
 	outgoing chan []byte
 	wanting  atomic.Bool // an answer to a want is due
 	wants    chan int    // the limit of the message that is wanted
@@ -234,7 +236,7 @@ func (c *call) do(ctx context.Context, ask func() error) (err error) {
 	// what it still says is read until it has.
 	letGo := make(chan *time.Timer, 1)
 	attached := context.AfterFunc(ctx, func() { letGo <- c.letGo() })
-	if err = c.read(); err == nil {
+	if err = c.read(ctx); err == nil {
 		// What is on its way to the twin gets there first.
 		close(c.outgoing)
 		close(c.wants)
@@ -249,15 +251,22 @@ func (c *call) do(ctx context.Context, ask func() error) (err error) {
 		}
 	}
 	if err != nil {
-		c.cut()
 		cancel(nil)
+		if blocks != nil {
+			// Until its side ends, the plugin may read what is held.
+			late := c.letGo()
+			c.stream.Drain()
+			late.Stop()
+		}
+		c.cut()
 		carrying.Wait()
 	}
+	blocks.Release(c.held)
 	return err
 }
 
 // read takes what the plugin says until it has answered.
-func (c *call) read() error {
+func (c *call) read(ctx context.Context) error {
 	for {
 		kind, payload, err := c.stream.Recv(c.accept)
 		if err != nil {
@@ -281,7 +290,11 @@ func (c *call) read() error {
 			c.mu.Lock()
 			c.messages, c.bytes = c.messages+1, c.bytes+len(payload)
 			c.mu.Unlock()
-			c.outgoing <- payload // has room: it was accepted
+			// A plugin that was asked to let go may have given its blocks to another
+			// run before they were read here: looking at ctx now, not earlier, tells.
+			if ctx.Err() == nil {
+				c.outgoing <- payload // has room: it was accepted
+			}
 		case api.BackendKind_BACKEND_WANT:
 			err = c.want(payload)
 		case api.BackendKind_BACKEND_PROGRESS:
@@ -427,8 +440,6 @@ func (c *call) passOn(ctx context.Context, cancel context.CancelCauseFunc) {
 // fetch receives the messages of the twin that the plugin wants, and sends them
 // by way of blocks where it may.
 func (c *call) fetch(ctx context.Context, cancel context.CancelCauseFunc, blocks *wire.Blocks) {
-	var held []int // blocks of the last message; that it has come the next want says, or the end
-	defer func() { blocks.Release(held) }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -445,9 +456,9 @@ func (c *call) fetch(ctx context.Context, cancel context.CancelCauseFunc, blocks
 				cancel(&twinError{c.name, "receiving from", err})
 				return
 			}
-			blocks.Release(held)
+			blocks.Release(c.held)
 			c.wanting.Store(false)
-			if held, err = c.stream.SendBlocks(api.BackendKind_BACKEND_TWIN, blocks, msg); err != nil {
+			if c.held, err = c.stream.SendBlocks(api.BackendKind_BACKEND_TWIN, blocks, msg); err != nil {
 				return
 			}
 		}

@@ -24,7 +24,7 @@ type run struct {
 	blocks  *wire.Blocks  // nil where the host has none
 	can     Description   // what the backend says it can
 	asked   chan struct{} // a whole call is there: r.run, or r.requests
-	ended   chan struct{} // the host has ended its side, or reading has failed
+	ended   chan struct{} // the host has ended its side and all of it is read, or the stream is broken
 	counted float64       // processor seconds of this process when the run's cost was last told
 
 	// What the reader is at, and has taken.
@@ -61,18 +61,21 @@ func newRun(ctx context.Context, stream *wire.Stream, b Backend) *run {
 var errEnded = errors.New("the host has ended the run")
 
 // serve calls the backend for whatever is asked, and returns when the run is
-// over: the stream then ends, and with it the reader.
+// over at both sides. Blocks are for other runs only then: a host that has ended
+// its side passes nothing on that it reads later; and when this side ends,
+// nothing of the host's is left to read.
 func (r *run) serve() {
 	defer r.cancel(errEnded)
 	go r.read()
 	err := r.answerAll()
-	defer r.twin.close()
 	if cause := context.Cause(r.ctx); cause != nil && cause != errEnded {
 		err = cause // and whatever the backend made of it
 	}
 	if err != nil {
 		r.fail(err)
 	}
+	<-r.ended
+	r.twin.close()
 }
 
 // answerAll opens the run and answers requests until the host ends its side.
@@ -125,7 +128,7 @@ func (r *run) await() bool {
 	select {
 	case <-r.asked:
 		return true
-	case <-r.ended:
+	case <-r.ctx.Done():
 		return false
 	}
 }
@@ -194,7 +197,8 @@ func (r *run) fail(err error) {
 	}
 }
 
-// read takes what the host sends until its side ends.
+// read takes what the host sends until its side ends. What follows an error is
+// not looked at.
 func (r *run) read() {
 	defer close(r.ended)
 	for {
@@ -210,6 +214,7 @@ func (r *run) read() {
 			return
 		}
 		r.cancel(fmt.Errorf("the host is lost or broke the protocol: %w", err))
+		r.stream.Drain()
 		return
 	}
 }

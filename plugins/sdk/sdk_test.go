@@ -26,12 +26,15 @@ type host struct {
 	served chan struct{} // closed when the run is over
 }
 
-// serveRun has a backend serve a run.
-func serveRun(t *testing.T, b Backend) *host {
+// serveRun has a backend serve a run, by way of blocks where there are any.
+func serveRun(t *testing.T, b Backend, blocks ...*wire.Blocks) *host {
 	t.Helper()
 	mine, theirs := wiretest.Pipe()
 	h := &host{t: t, stream: wire.NewStream(mine), end: mine, served: make(chan struct{})}
 	r := newRun(t.Context(), wire.NewStream(theirs), b)
+	if len(blocks) > 0 {
+		r.blocks = blocks[0]
+	}
 	var err error
 	if r.can, err = b.Describe(t.Context()); err != nil {
 		t.Fatal(err)
@@ -117,6 +120,7 @@ func (h *host) failed(says string) {
 	if !strings.Contains(m.Message, says) {
 		h.t.Errorf("the run failed because %q, which does not say %q", m.Message, says)
 	}
+	h.end.Close()
 	<-h.served
 }
 

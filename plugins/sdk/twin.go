@@ -116,15 +116,15 @@ func (t *twin) Send(ctx context.Context, msg []byte) error {
 		return err
 	}
 	held, err := t.run.stream.SendBlocks(api.BackendKind_BACKEND_SEND, t.blocks, msg)
-	if err != nil {
-		return fmt.Errorf("sending to the twin: %w", err)
-	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if m.passed { // while it was sent
 		t.blocks.Release(held)
 	} else {
 		m.blocks = held
+	}
+	t.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("sending to the twin: %w", err)
 	}
 	return nil
 }
@@ -132,10 +132,11 @@ func (t *twin) Send(ctx context.Context, msg []byte) error {
 // takeRoom waits until a message of n bytes may be on its way too.
 func (t *twin) takeRoom(ctx context.Context, n int) (*message, error) {
 	for {
-		if err := t.over(ctx); err != nil {
+		t.mu.Lock()
+		if err := t.over(ctx); err != nil { // under the lock, for close comes after the end
+			t.mu.Unlock()
 			return nil, err
 		}
-		t.mu.Lock()
 		if wire.Room(len(t.sent), t.bytes, n) {
 			m := &message{size: n}
 			t.sent, t.bytes = append(t.sent, m), t.bytes+n
@@ -173,7 +174,7 @@ func (t *twin) pass() {
 	t.passed = make(chan struct{})
 }
 
-// close gives back whatever room is taken when the run is over.
+// close gives back whatever room is taken when the run is over at both sides.
 func (t *twin) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -43,7 +43,8 @@ func (s *Stream) Send(kind api.BackendKind, parts ...[]byte) error {
 }
 
 // SendBlocks is [Stream.Send] by way of blocks, as far as there are free ones. They
-// are the caller's to release when the message is confirmed.
+// are the caller's to release, after an error too: when the message is confirmed,
+// or nothing is read of this stream any more.
 func (s *Stream) SendBlocks(kind api.BackendKind, blocks *Blocks, msg []byte) (held []int, err error) {
 	return s.send(kind, blocks, [][]byte{msg})
 }
@@ -69,8 +70,7 @@ func (s *Stream) send(kind api.BackendKind, blocks *Blocks, parts [][]byte) (hel
 			}
 		}
 		if err := s.raw.SendMsg(&p); err != nil {
-			blocks.Release(held)
-			return nil, err
+			return held, err
 		}
 		size -= p.n
 		p.size = 0
@@ -83,7 +83,7 @@ func (s *Stream) CloseSend() error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.closed = true
-	if c, ok := s.raw.(grpc.ClientStream); ok {
+	if c, ok := s.raw.(interface{ CloseSend() error }); ok {
 		return c.CloseSend()
 	}
 	return nil
@@ -114,6 +114,13 @@ func (s *Stream) Recv(accept func(kind api.BackendKind, size uint64) error) (api
 		}
 	}
 	return a.kind, a.buf, nil
+}
+
+// Drain receives until the other side ends or the stream breaks, and reads
+// nothing of what comes.
+func (s *Stream) Drain() {
+	for s.raw.RecvMsg(&assembly{}) == nil {
+	}
 }
 
 // Name names a kind as the protocol does, an unknown one by its number.

@@ -52,6 +52,21 @@ func (e *End) RecvMsg(m any) error {
 // Close ends this side: the other receives what was sent, and then io.EOF.
 func (e *End) Close() { e.out.close() }
 
+// Await waits until n frames are there that were not received.
+func (e *End) Await(n int) { e.in.await(func() bool { return len(e.in.list) >= n }) }
+
+// AwaitEnd waits until the other side has ended.
+func (e *End) AwaitEnd() { e.in.await(func() bool { return e.in.over }) }
+
+// AwaitTaken waits until the other side has received all that was sent.
+func (e *End) AwaitTaken() { e.out.await(func() bool { return len(e.out.list) == 0 }) }
+
+// CloseSend is gRPC's.
+func (e *End) CloseSend() error {
+	e.Close()
+	return nil
+}
+
 // frames is one direction.
 type frames struct {
 	mu   sync.Mutex
@@ -73,7 +88,7 @@ func (f *frames) put(b []byte) error {
 		return io.EOF
 	}
 	f.list = append(f.list, b)
-	f.more.Signal()
+	f.more.Broadcast()
 	return nil
 }
 
@@ -88,7 +103,17 @@ func (f *frames) take() ([]byte, error) {
 	}
 	b := f.list[0]
 	f.list = f.list[1:]
+	f.more.Broadcast()
 	return b, nil
+}
+
+// await waits until something is so.
+func (f *frames) await(so func() bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !so() {
+		f.more.Wait()
+	}
 }
 
 func (f *frames) close() {
