@@ -121,8 +121,8 @@ type multiplication struct {
 // answer0 runs party 0. Its masks are C_0 − A_0∗B_0 − D_0.
 func (m *multiplication) answer0(ctx context.Context, group *errgroup.Group) {
 	units := m.plan.units
-	masks := m.local()
-	ring.Sub(masks, m.c, masks)
+	local := m.local(ctx, group)
+	var masks []uint64
 	replies := make(chan []byte, runtime.GOMAXPROCS(0))
 	group.Go(func() error {
 		for i := range len(units) + 1 {
@@ -154,6 +154,14 @@ func (m *multiplication) answer0(ctx context.Context, group *errgroup.Group) {
 				return err
 			}
 			err = m.evaluate(ctx, u, queries, func(ctx context.Context, j int, reply []byte) error {
+				if masks == nil {
+					products, err := take(ctx, local)
+					if err != nil {
+						return err
+					}
+					ring.Sub(products, m.c, products)
+					masks = products
+				}
 				if err := m.receiveReply(ctx, u, j, func(at int, v uint64) { masks[at] -= v }); err != nil {
 					return err
 				}
@@ -169,12 +177,13 @@ func (m *multiplication) answer0(ctx context.Context, group *errgroup.Group) {
 	})
 }
 
-// answer1 runs party 1, whose masks are M_1.
+// answer1 runs party 1, whose masks are M_1. Its products are A_1∗B_1 + M_1 + D_1.
 func (m *multiplication) answer1(ctx context.Context, group *errgroup.Group) {
 	units := m.plan.units
 	masks := make([]uint64, len(m.c))
 	ring.NewStream(ring.NewSeed(), "bilinear/mask").Fill(masks)
-	ring.Add(m.c, m.local(), masks)
+	copy(m.c, masks)
+	local := m.local(ctx, group)
 	asked := make(chan [][]byte, 1)
 	group.Go(func() error {
 		for i := range units {
@@ -216,6 +225,13 @@ func (m *multiplication) answer1(ctx context.Context, group *errgroup.Group) {
 					return err
 				}
 			}
+			if i == len(units) {
+				products, err := take(ctx, local)
+				if err != nil {
+					return err
+				}
+				ring.Add(m.c, m.c, products)
+			}
 			m.progress(float64(i) / float64(len(units)))
 		}
 		return nil
@@ -241,22 +257,19 @@ func take[T any](ctx context.Context, c <-chan T) (v T, err error) {
 	}
 }
 
-// local returns the products of this party's own shares.
-func (m *multiplication) local() []uint64 {
-	o := m.plan.made
-	s, c := o.shape, make([]uint64, len(m.c))
-	if o.fixed && o.matrices() { // one product, of all rows
-		ring.MatMulWide(c, m.a, m.b, s.H*s.W*o.count, s.C, s.K)
-		return c
-	}
-	for n := range o.count {
-		b := m.b
-		if !o.fixed {
-			b = b[n*s.WeightLen():][:s.WeightLen()]
+// local makes the products of this party's own shares, while queries are
+// exchanged.
+func (m *multiplication) local(ctx context.Context, group *errgroup.Group) <-chan []uint64 {
+	made := make(chan []uint64, 1)
+	group.Go(func() error {
+		c := make([]uint64, len(m.c))
+		if err := m.plan.made.multiply(ctx, c, m.a, m.b, localWork); err != nil {
+			return err
 		}
-		ring.ConvWide(c[n*s.OutLen():][:s.OutLen()], m.a[n*s.InLen():][:s.InLen()], b, s)
-	}
-	return c
+		made <- c
+		return nil
+	})
+	return made
 }
 
 // ask sends a unit's queries.
