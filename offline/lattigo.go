@@ -104,6 +104,8 @@ func (g *lattigoRun) generate(ctx context.Context, requests []correlation.Reques
 		err = g.bilinear(ctx, halves)
 	case correlation.Linear:
 		err = g.linear(ctx, requests, halves)
+	default:
+		err = fmt.Errorf("lattigo does not make %v", kind)
 	}
 	return halves, err
 }
