@@ -55,7 +55,8 @@ type BackendClient interface {
 	// its second the plugin's, of 256 KiB each. Frames of SEND and TWIN may name a
 	// block of the sender's in the place of their chunk. The sender uses a block
 	// again when the message is confirmed, which is by SENT for SEND, and for TWIN
-	// by the next WANT or DONE.
+	// by the next WANT or DONE. After a failure nothing is confirmed: each side keeps
+	// its blocks, and reads, until the other has ended its side of the stream.
 	//
 	// The plugin may end the run at any time with FAILED, the host by ending its
 	// side of the stream: then the plugin lets go of whatever it does and ends its
@@ -126,7 +127,8 @@ type BackendServer interface {
 	// its second the plugin's, of 256 KiB each. Frames of SEND and TWIN may name a
 	// block of the sender's in the place of their chunk. The sender uses a block
 	// again when the message is confirmed, which is by SENT for SEND, and for TWIN
-	// by the next WANT or DONE.
+	// by the next WANT or DONE. After a failure nothing is confirmed: each side keeps
+	// its blocks, and reads, until the other has ended its side of the stream.
 	//
 	// The plugin may end the run at any time with FAILED, the host by ending its
 	// side of the stream: then the plugin lets go of whatever it does and ends its
