@@ -16,6 +16,14 @@ func makeFolders(dir string) error {
 	return nil
 }
 
+// removeFolders removes the folders of makeFolders that nothing has come into. What
+// will not go stays: it harms nobody.
+func removeFolders(dir string) {
+	for _, folder := range []string{ringFolder, fieldFolder, bitFolder} {
+		_ = os.Remove(filepath.Join(dir, folder))
+	}
+}
+
 // makeFolder creates a folder and what lacks above it, durably.
 func makeFolder(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {

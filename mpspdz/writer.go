@@ -168,7 +168,8 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// Abort gives the export up and deletes its part. After Close, or where the export
+// Abort gives the export up and deletes its part, and folders that are empty then.
+// After Close, or where the export
 // is over already, it does nothing.
 func (w *Writer) Abort() error {
 	if w.file == nil {
@@ -179,6 +180,7 @@ func (w *Writer) Abort() error {
 	if err := errors.Join(file.Close(), os.Remove(file.Name())); err != nil {
 		return w.failed("deleting what was written", err)
 	}
+	removeFolders(filepath.Dir(filepath.Dir(w.path)))
 	return nil
 }
 

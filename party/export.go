@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 
@@ -116,12 +117,16 @@ func (v *visit) export(ctx context.Context) error {
 	if ready < spec.N {
 		return exhausted(spec, ready)
 	}
-	folder := filepath.Join(clientName(v.stream.Peer()), ask.Name)
+	folder := filepath.Join(v.stream.Peer().String(), ask.Name)
 	w, err := mpspdz.NewWriter(filepath.Join(v.Exports, folder), 0, spec)
 	if err != nil {
 		return v.exportFailed(err)
 	}
-	defer w.Abort()
+	defer func() {
+		w.Abort()
+		// A folder with nothing in it costs the client nothing: it is not kept.
+		_ = os.Remove(filepath.Join(v.Exports, folder))
+	}()
 	if err := api.Send(ctx, v.stream, api.Kind_EXPORT_REPLY, &api.ExportReply{}); err != nil {
 		return err
 	}

@@ -275,7 +275,11 @@ func (v *visit) claimPools(ctx context.Context) (halves []*correlation.Half, cla
 		for _, e := range claimed {
 			v.log.LogAttrs(ctx, slog.LevelInfo, "claimed", slog.String("pool", e.Pool), slog.Any("batch", e.Batch), slog.Any("ranges", e.Ranges))
 		}
-		return halves, claimed, giveBack, api.Send(ctx, v.stream, api.Kind_POOL_CLAIM_REPLY, &api.PoolClaimReply{})
+		if err := api.Send(ctx, v.stream, api.Kind_POOL_CLAIM_REPLY, &api.PoolClaimReply{}); err != nil {
+			giveBack()
+			return nil, nil, nil, err
+		}
+		return halves, claimed, giveBack, nil
 	}
 	return nil, nil, nil, errors.New("the client claimed elements that are spent here too often")
 }

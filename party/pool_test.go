@@ -365,6 +365,18 @@ func faulty() offline.Backend {
 	return b
 }
 
+// What cannot be is an error, whoever asks for it.
+func TestAnImpossiblePoolIsNotProduced(t *testing.T) {
+	w := newWorld(t, smallModel())
+	c := w.mustConnect()
+	defer c.close()
+	for _, spec := range []correlation.Spec{{Kind: correlation.Matrix, N: 4}, {Kind: correlation.Convolution}, powersOf(0), {}} {
+		if _, err := c.ProducePool(t.Context(), spec, byLattigo(), nil); err == nil {
+			t.Errorf("%+v was produced", spec)
+		}
+	}
+}
+
 func TestAProgramThatTheServerDoesNotKnow(t *testing.T) {
 	w := newWorld(t, smallModel())
 	c := w.mustConnect()

@@ -47,8 +47,13 @@ func (c *Client) Produce(ctx context.Context, target int, backend offline.Backen
 // batch of spec.N elements, whatever is there: such a batch is spent whole.
 func (c *Client) ProducePool(ctx context.Context, spec correlation.Spec, backend offline.Backend, progress func(ready float64)) (Production, error) {
 	batch := spec // the bounds of one half are a batch's, not the pool's
-	batch.N = min(spec.N, offline.BatchSize(spec))
-	if err := batch.Validate(); err != nil {
+	batch.N = min(spec.N, 1)
+	err := batch.Validate()
+	if err == nil {
+		batch.N = min(spec.N, offline.BatchSize(spec))
+		err = batch.Validate()
+	}
+	if err != nil {
 		return Production{}, fmt.Errorf("producing: %w", err)
 	}
 	if !backend.Makes(spec.Kind) {

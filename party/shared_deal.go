@@ -184,6 +184,10 @@ func (s *SharedServer) publish(d *deal) error {
 		return errors.New("the owner left before the model was ready")
 	}
 	if old := s.models[d.hash]; old != nil {
+		// Asked before, when the deal came; another owner's may have become ready.
+		if old.owner != d.owner && !old.ended() {
+			return errors.New("another owner's deal of this model became ready meanwhile")
+		}
 		close(old.retired)
 	}
 	s.models[d.hash] = d

@@ -107,6 +107,9 @@ func (s *SharedServer) followDeal(ctx context.Context, j *Joint, d *deal) error 
 			return err
 		}
 		if err := api.Send(ctx, j.Stream(), api.Kind_SHARES_REPLY, reply); err != nil {
+			if r != nil {
+				r.finish(lost(err))
+			}
 			return err
 		}
 		if !reply.Here {

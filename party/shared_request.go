@@ -166,6 +166,16 @@ func (d *deal) await(ctx context.Context, r *request) error {
 	}
 }
 
+// settled waits until whoever has taken the request settles it.
+func (r *request) settled(ctx context.Context) error {
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // hold keeps a request in the inbox until party 1 names it, and waits until it is
 // settled, at party 0. It waits as long as party 1 names others, and then for the
 // time of its patience.
@@ -179,8 +189,8 @@ func (s *SharedServer) hold(ctx context.Context, d *deal, r *request) error {
 	s.change()
 	s.mu.Unlock()
 	defer s.drop(r)
-	ctx, cancel := context.WithTimeoutCause(ctx, warmTime, fmt.Errorf("the other server named other inputs alone for %v", warmTime))
-	defer cancel()
+	tooLong := time.NewTimer(warmTime)
+	defer tooLong.Stop()
 	began := r.arrived.UnixNano()
 	wait := time.NewTimer(s.Patience)
 	defer wait.Stop()
@@ -190,12 +200,16 @@ func (s *SharedServer) hold(ctx context.Context, d *deal, r *request) error {
 			return r.err
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-tooLong.C:
+			if s.drop(r) {
+				return fmt.Errorf("the other server named other inputs alone for %v", warmTime)
+			}
+			return r.settled(ctx)
 		case <-d.over:
 			if s.drop(r) {
 				return d.err
 			}
-			<-r.done // whoever has taken it settles it
-			return r.err
+			return r.settled(ctx)
 		case <-wait.C:
 		}
 		if last := d.ordered.Load(); last > began {

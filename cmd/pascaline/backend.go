@@ -112,14 +112,21 @@ func (f *backendFlags) many(ctx context.Context, keyPath string, log *slog.Logge
 		if b.Settings, err = f.settingsOf(name, keyPath); err != nil {
 			return nil, nil, err
 		}
-		for setting := range b.Settings {
-			if _, ok := b.Description.Settings[setting]; !ok {
-				return nil, nil, fmt.Errorf("--backend-set: backend %s has no setting %q; pascaline backend list shows which it has", name, setting)
-			}
-		}
+		maps.DeleteFunc(b.Settings, func(setting, _ string) bool { return !has(b, setting) })
 		list = append(list, b)
 	}
+	for setting := range f.settings {
+		if !slices.ContainsFunc(list, func(b offline.Backend) bool { return b.Name != dealerName && has(b, setting) }) {
+			return nil, nil, fmt.Errorf("--backend-set: no backend that is named has a setting %q; pascaline backend list shows which they have", setting)
+		}
+	}
 	return list, end, nil
+}
+
+// has reports whether a backend has a setting.
+func has(b offline.Backend, setting string) bool {
+	_, ok := b.Description.Settings[setting]
+	return ok
 }
 
 // unlike refuses a backend that calls itself what another is called: clients ask
@@ -141,7 +148,7 @@ func (f *backendFlags) settingsOf(name, keyPath string) (map[string]string, erro
 		if f.dealer+f.dealerKey != "" && !slices.Contains(f.names, dealerName) {
 			return nil, errors.New("--dealer and --dealer-key go with --backend dealer")
 		}
-		return f.settings, nil
+		return maps.Clone(f.settings), nil
 	}
 	if f.dealer == "" {
 		return nil, errors.New("--backend dealer needs --dealer: the address of the dealer, HOST:PORT")
