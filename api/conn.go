@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -36,4 +37,16 @@ func Receive(ctx context.Context, c Conn, kind Kind, limit int, m proto.Message)
 		return fmt.Errorf("decoding %v: %w", kind, err)
 	}
 	return nil
+}
+
+// Exchange sends msg and meanwhile receives the other side's message of the same
+// kind, of at most limit bytes: neither side waits for the other before it sends.
+func Exchange(ctx context.Context, c Conn, kind Kind, msg []byte, limit int) (theirs []byte, err error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.Send(ctx, kind, msg) })
+	group.Go(func() (err error) {
+		theirs, err = c.Recv(ctx, kind, limit)
+		return err
+	})
+	return theirs, group.Wait()
 }

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"net"
 
-	"golang.org/x/sync/errgroup"
-
 	"pascaline/api"
 	"pascaline/link"
+	"pascaline/online"
 )
 
 // pair runs f at both parties, each with its end of one stream over a network.
@@ -52,14 +51,8 @@ func pair(ctx context.Context, network link.Network, f func(ctx context.Context,
 }
 
 // exchange is one round over a stream.
-func exchange(s *link.Stream) func(ctx context.Context, msg []byte, limit int) ([]byte, error) {
-	return func(ctx context.Context, msg []byte, limit int) (reply []byte, err error) {
-		group, ctx := errgroup.WithContext(ctx)
-		group.Go(func() error { return s.Send(ctx, api.Kind_ROUND, msg) })
-		group.Go(func() (err error) {
-			reply, err = s.Recv(ctx, api.Kind_ROUND, limit)
-			return err
-		})
-		return reply, group.Wait()
+func exchange(s *link.Stream) online.Exchange {
+	return func(ctx context.Context, msg []byte, limit int) ([]byte, error) {
+		return api.Exchange(ctx, s, api.Kind_ROUND, msg, limit)
 	}
 }

@@ -78,23 +78,38 @@ func (r Request) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "request(%v, input of %d elements, redacted)", r.Spec, len(r.Input))
 }
 
-// Validate reports what makes a request impossible in a run.
-func (r Request) Validate(run Run) error {
-	if err := r.Spec.Validate(); err != nil {
+// Check reports what makes a specification impossible in a run.
+func (r Run) Check(s Spec) error {
+	if err := s.Validate(); err != nil {
 		return fmt.Errorf("a request for %w", err)
 	}
-	want := 0
-	if s := r.Spec; s.Kind == Linear {
-		if s.Layer >= len(run.Layers) || run.Layers[s.Layer].Shape != s.Shape {
-			return fmt.Errorf("a request for linear correlations of layer %d, which this run does not have in that shape", s.Layer)
-		}
-		if w := run.Layers[s.Layer].Weights; run.Party == 0 && len(w) != s.Shape.WeightLen() {
+	if s.Kind == Linear && (s.Layer >= len(r.Layers) || r.Layers[s.Layer].Shape != s.Shape) {
+		return fmt.Errorf("a request for linear correlations of layer %d, which this run does not have in that shape", s.Layer)
+	}
+	return nil
+}
+
+// InputLen returns how many elements the input of a request has at this party.
+func (r Run) InputLen(s Spec) int {
+	if s.Kind != Linear || r.Party != 1 {
+		return 0
+	}
+	return s.N * s.Shape.InLen()
+}
+
+// Validate reports what makes a request impossible in a run.
+func (r Request) Validate(run Run) error {
+	s := r.Spec
+	if err := run.Check(s); err != nil {
+		return err
+	}
+	if s.Kind == Linear && run.Party == 0 {
+		if w := run.Layers[s.Layer].Weights; len(w) != s.Shape.WeightLen() {
 			return fmt.Errorf("a request for linear correlations of layer %d, which has %d weights and not %d", s.Layer, len(w), s.Shape.WeightLen())
 		}
-		want = run.Party * s.N * s.Shape.InLen()
 	}
-	if len(r.Input) != want {
-		return fmt.Errorf("a request for %v with an input of %d elements, not %d", r.Spec.Kind, len(r.Input), want)
+	if want := run.InputLen(s); len(r.Input) != want {
+		return fmt.Errorf("a request for %v with an input of %d elements, not %d", s.Kind, len(r.Input), want)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func newElementwise(kind correlation.Kind, party int, halves []*correlation.Half
 	return w
 }
 
-func (w *elementwise) batches() int { return batches(w.elements, ProductsSlots) }
+func (w *elementwise) batches() int { return ceilDiv(w.elements, ProductsSlots) }
 
 // batch returns the operands and the shares of the i-th batch.
 func (w *elementwise) batch(i int) (a, b, c []uint64) {

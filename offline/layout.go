@@ -32,11 +32,10 @@ func classes(halves []*correlation.Half) []*class {
 	return cs
 }
 
-// batches returns how many batches of at most size elements n of them take, and
-// batch the range of the i-th.
-func batches(n, size int) int               { return (n + size - 1) / size }
+// batch returns the range of the i-th batch where n elements are cut into batches
+// of size.
 func batch(n, size, i int) (from, to int)   { return i * size, min((i+1)*size, n) }
-func (c *class) batches() int               { return batches(c.elements, PowersSlots) }
+func (c *class) batches() int               { return ceilDiv(c.elements, PowersSlots) }
 func (c *class) batch(i int) (from, to int) { return batch(c.elements, PowersSlots, i) }
 func (c *class) column(name int) []uint64   { return joined(c.halves, c.elements, name) }
 

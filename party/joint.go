@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"pascaline/api"
 	"pascaline/correlation"
 	"pascaline/link"
@@ -148,14 +146,7 @@ func (j *Joint) Exchange(ctx context.Context, msg []byte, limit int) ([]byte, er
 	if len(msg) > roundLimit || limit > roundLimit {
 		return nil, fmt.Errorf("a round of %d bytes out and %d in; at most %d go at a time", len(msg), limit, roundLimit)
 	}
-	var reply []byte
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return j.stream.Send(ctx, api.Kind_ROUND, msg) })
-	group.Go(func() (err error) {
-		reply, err = j.stream.Recv(ctx, api.Kind_ROUND, limit)
-		return err
-	})
-	return reply, group.Wait()
+	return api.Exchange(ctx, j.stream, api.Kind_ROUND, msg, limit)
 }
 
 // Run runs a program with the server: this party's side of it is program, the

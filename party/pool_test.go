@@ -299,6 +299,37 @@ func (w *world) claim(c *client, id store.ID, from, to uint32) (*api.PoolClaimRe
 		api.Receive(ctx, s, api.Kind_POOL_CLAIM_REPLY, 4096, reply))
 }
 
+// A client that is gone when its claim is answered leaves nothing in the server's
+// memory.
+func TestAClaimThatIsNotAwaitedTakesNoMemory(t *testing.T) {
+	w := newWorld(t, smallModel())
+	c := w.mustConnect()
+	defer c.close()
+	w.pool(c, powersOf(1000), byLattigo())
+	serverPair, _ := poolPairs(w)
+	id := batches(t, w.serverStore, serverPair)[0].ID
+	for i := range uint32(10) {
+		s, err := c.conn.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := &api.Hello{Version: 2, Purpose: api.Purpose_PURPOSE_VERIFY, Store: w.clientStore[:]}
+		ask := &api.PoolClaim{Ranges: []*api.PoolRange{{Id: id[:], From: 100 * i, To: 100*i + 100}}}
+		if err := errors.Join(
+			api.Send(t.Context(), s, api.Kind_HELLO, hello),
+			api.Receive(t.Context(), s, api.Kind_WELCOME, 4096, &api.Welcome{}),
+			api.Send(t.Context(), s, api.Kind_POOL_CLAIM, ask),
+		); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+	w.server.Stop() // returns when the handlers have
+	if n := w.party.Warm(); n != 0 {
+		t.Errorf("%d bytes are set aside for clients that are gone", n)
+	}
+}
+
 func TestVerifyBurnsWhatItChecks(t *testing.T) {
 	w := newWorld(t, smallModel())
 	c := w.mustConnect()

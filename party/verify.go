@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"pascaline/api"
 	"pascaline/correlation"
 	"pascaline/link"
@@ -135,17 +133,11 @@ func openSample(ctx context.Context, s *link.Stream, h *correlation.Half) error 
 	if err != nil {
 		return err
 	}
-	var theirs *correlation.Half
-	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.Send(gctx, api.Kind_SAMPLE, data) })
-	group.Go(func() error {
-		data, err := s.Recv(gctx, api.Kind_SAMPLE, sampleLimit)
-		if err == nil {
-			theirs, err = correlation.UnmarshalHalf(h.Spec, 1-h.Party, data)
-		}
+	if data, err = api.Exchange(ctx, s, api.Kind_SAMPLE, data, sampleLimit); err != nil {
 		return err
-	})
-	if err := group.Wait(); err != nil {
+	}
+	theirs, err := correlation.UnmarshalHalf(h.Spec, 1-h.Party, data)
+	if err != nil {
 		return err
 	}
 	halves := [2]*correlation.Half{mine, theirs}

@@ -237,7 +237,7 @@ func (r *run) accept(kind api.BackendKind, size uint64) error {
 	case kind == api.BackendKind_BACKEND_REQUEST && r.due == dueRequest:
 		return wire.AtMost(kind, size, wire.MaxRequest)
 	case kind == api.BackendKind_BACKEND_INPUT && r.due == dueInput:
-		return exactly(8 * wire.InputLen(r.requests[r.next].Spec, r.run.Party))
+		return exactly(8 * r.run.InputLen(r.requests[r.next].Spec))
 	case kind == api.BackendKind_BACKEND_TWIN:
 		return r.twin.accept(size)
 	case kind == api.BackendKind_BACKEND_SENT:
@@ -291,7 +291,7 @@ func (r *run) settle() {
 			return
 		}
 	case dueInput:
-		for r.next < len(r.requests) && wire.InputLen(r.requests[r.next].Spec, r.run.Party) == 0 {
+		for r.next < len(r.requests) && r.run.InputLen(r.requests[r.next].Spec) == 0 {
 			r.next++
 		}
 		if r.next < len(r.requests) {

@@ -96,7 +96,7 @@ func TestRequestsComeBack(t *testing.T) {
 	for spec := range maps.Values(specs) {
 		requests := []correlation.Request{{Spec: spec}, {Spec: spec}}
 		for i := range requests {
-			if n := InputLen(spec, 1); n > 0 {
+			if n := (correlation.Run{Party: 1}).InputLen(spec); n > 0 {
 				requests[i].Input = make([]uint64, n)
 			}
 		}
@@ -109,7 +109,7 @@ func TestRequestsComeBack(t *testing.T) {
 			t.Errorf("%+v became %+v (%v)", requests, got, err)
 		}
 	}
-	if n := InputLen(specs[correlation.Linear], 0); n != 0 {
+	if n := (correlation.Run{Party: 0}).InputLen(specs[correlation.Linear]); n != 0 {
 		t.Errorf("party 0 has an input of %d elements", n)
 	}
 }
@@ -209,7 +209,7 @@ func FuzzOpen(f *testing.F) {
 func FuzzRequests(f *testing.F) {
 	run := correlation.Run{Party: 1, Layers: []correlation.Layer{{Shape: shape}}}
 	spec := correlation.Spec{Kind: correlation.Linear, N: 2, Shape: shape}
-	b, err := EncodeRequests([]correlation.Request{{Spec: spec, Input: make([]uint64, InputLen(spec, 1))}}, run)
+	b, err := EncodeRequests([]correlation.Request{{Spec: spec, Input: make([]uint64, correlation.Run{Party: 1}.InputLen(spec))}}, run)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func FuzzRequests(f *testing.F) {
 			return
 		}
 		for _, r := range requests {
-			if n := InputLen(r.Spec, 1); n > 0 && n < 1<<20 {
+			if n := (correlation.Run{Party: 1}).InputLen(r.Spec); n > 0 && n < 1<<20 {
 				r.Input = make([]uint64, n)
 			} else if n > 0 {
 				continue

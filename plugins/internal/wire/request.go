@@ -20,14 +20,6 @@ const (
 	MaxRequest = maxRequests*specSize + 64
 )
 
-// InputLen returns how many elements of r a request has at a party.
-func InputLen(spec correlation.Spec, party int) int {
-	if spec.Kind != correlation.Linear {
-		return 0
-	}
-	return party * spec.N * spec.Shape.InLen()
-}
-
 // HalfLimit bounds the encoding of a half: all of it explicit, and its head.
 func HalfLimit(spec correlation.Spec) uint64 { return 8*uint64(spec.Words()) + 256 }
 
@@ -38,17 +30,14 @@ func checkSpecs(specs []correlation.Spec, run correlation.Run) error {
 	}
 	words, inputs := 0, 0
 	for _, s := range specs {
-		if err := s.Validate(); err != nil {
-			return fmt.Errorf("a request for %w", err)
+		// Inputs come later, and have the length that is due.
+		if err := run.Check(s); err != nil {
+			return err
 		}
 		if s.Kind != specs[0].Kind {
 			return fmt.Errorf("requests for %v and %v at once", specs[0].Kind, s.Kind)
 		}
-		// Inputs come later, and have the length that is due.
-		if s.Kind == correlation.Linear && (s.Layer >= len(run.Layers) || run.Layers[s.Layer].Shape != s.Shape) {
-			return fmt.Errorf("a request for linear correlations of layer %d, which is none of the run's or has another shape", s.Layer)
-		}
-		words, inputs = words+s.Words(), inputs+InputLen(s, run.Party)
+		words, inputs = words+s.Words(), inputs+run.InputLen(s)
 		if words > maxWords || inputs > maxWords {
 			return fmt.Errorf("requests for more than %d MiB; ask for less at a time", maxWords>>17)
 		}
