@@ -1,9 +1,6 @@
 package ring
 
-import (
-	"runtime"
-	"sync"
-)
+import "runtime"
 
 // ConvWide is [Conv] with weights mod 2^64, on all cores.
 func ConvWide(dst, src []uint64, w []uint64, s ConvShape) {
@@ -110,21 +107,15 @@ func splitWide(rows, pixels, columns, terms int, f func(r0, r1, c0, c1 int)) {
 		f(0, rows, 0, columns)
 		return
 	}
-	var wg sync.WaitGroup
 	if rows*pixels >= panelWorth*workers && rows >= workers {
-		for i := range workers {
-			wg.Go(func() { f(i*rows/workers, (i+1)*rows/workers, 0, columns) })
-		}
-	} else {
-		groups := (columns + panelGroup - 1) / panelGroup
-		workers = min(workers, groups)
-		for i := range workers {
-			wg.Go(func() {
-				f(0, rows, i*groups/workers*panelGroup, min((i+1)*groups/workers*panelGroup, columns))
-			})
-		}
+		Parallel(workers, func(i int) { f(i*rows/workers, (i+1)*rows/workers, 0, columns) })
+		return
 	}
-	wg.Wait()
+	groups := (columns + panelGroup - 1) / panelGroup
+	workers = min(workers, groups)
+	Parallel(workers, func(i int) {
+		f(0, rows, i*groups/workers*panelGroup, min((i+1)*groups/workers*panelGroup, columns))
+	})
 }
 
 // A widePanel is a [panel] of weights mod 2^64. It takes 32 KiB and the kernel
