@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -172,25 +171,5 @@ func TestKernelsRefuseVectorsOfOtherLengths(t *testing.T) {
 			}()
 			f()
 		}()
-	}
-}
-
-func BenchmarkConv(b *testing.B) {
-	same := func(hw, c, k, stride int) ConvShape {
-		return ConvShape{H: hw, W: hw, C: c, K: k, KH: 3, KW: 3, StrideH: stride, StrideW: stride,
-			PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
-	}
-	for _, s := range []ConvShape{
-		same(32, 3, 64, 1), same(32, 64, 64, 1), same(16, 128, 128, 1), same(8, 256, 256, 1), same(4, 512, 512, 1),
-		same(32, 64, 128, 2), LinearShape(512, 10), LinearShape(4096, 4096),
-	} {
-		b.Run(fmt.Sprintf("%dx%dx%d_%dx%dx%d", s.H, s.W, s.C, s.KH, s.KW, s.K), func(b *testing.B) {
-			r := testRand(5)
-			src, w, dst := randomWords(r, s.InLen()), randomWeights(r, s.WeightLen()), make([]uint64, s.OutLen())
-			for b.Loop() {
-				Conv(dst, src, w, s)
-			}
-			b.ReportMetric(float64(s.MACs())*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
-		})
 	}
 }

@@ -118,9 +118,11 @@ func splitWide(rows, pixels, columns, terms int, f func(r0, r1, c0, c1 int)) {
 	})
 }
 
-// A widePanel is a [panel] of weights mod 2^64. It takes 32 KiB and the kernel
-// goes over it once for every two rows, so it fits the first-level cache or
-// comes from the second in order.
+// A widePanel is a block of a weight matrix, copied so that the inner kernel
+// reads it in order. Columns come in groups of panelGroup; the last group is
+// filled up with zeros. It takes 32 KiB and the kernel goes over it once for
+// every two rows, so it fits the first-level cache or comes from the second in
+// order.
 type widePanel struct {
 	rows, cols int
 	w          [widePanelCols / panelGroup][widePanelRows][panelGroup]uint64
@@ -129,6 +131,9 @@ type widePanel struct {
 const (
 	widePanelRows = 128
 	widePanelCols = 32
+	panelGroup    = 4
+	// panelWorth is the number of rows from which on copying the weights pays.
+	panelWorth = 4
 )
 
 // load copies the first rows×cols weights of w, whose rows are stride apart.
@@ -205,4 +210,18 @@ func dotWide2(x, y []uint64, w [][panelGroup]uint64) (a, b [panelGroup]uint64) {
 		b3 += v * c
 	}
 	return [panelGroup]uint64{a0, a1, a2, a3}, [panelGroup]uint64{b0, b1, b2, b3}
+}
+
+// addGroup adds one group of columns, or what is left of the row, to dst.
+func addGroup(dst []uint64, a *[panelGroup]uint64) {
+	if len(dst) >= panelGroup {
+		dst[0] += a[0]
+		dst[1] += a[1]
+		dst[2] += a[2]
+		dst[3] += a[3]
+		return
+	}
+	for k := range dst {
+		dst[k] += a[k]
+	}
 }

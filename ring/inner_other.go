@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package ring
+
+// inners are the inner kernels of this processor, the fastest first.
+var inners = []*inner{portable}
