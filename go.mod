@@ -7,6 +7,7 @@ require (
 	github.com/cockroachdb/pebble/v2 v2.1.7 // the index of the store: synced batches, crash-safe
 	github.com/hashicorp/go-hclog v1.6.3 // what go-plugin logs to
 	github.com/hashicorp/go-plugin v1.8.0 // backends as processes of their own
+	github.com/mmcloughlin/avo v0.6.0 // writes the assembly of package ring, by go generate
 	github.com/rogpeppe/go-internal v1.16.0 // testscript: the command tested as its users run it
 	github.com/schollz/progressbar/v3 v3.19.1 // the progress bar of produce
 	github.com/spf13/cobra v1.10.2 // the command line

@@ -29,7 +29,9 @@ type Pascal struct {
 	shift  uint // s = fa·d + q − fracOut
 	// kappa[i][j] is the coefficient of c^j in κ_i(c), mod 2^128. kappa[0] is
 	// the polynomial itself.
-	kappa [maxDegree + 1]kappa
+	kappa    [maxDegree + 1]kappa
+	vector   bool        // whether to use the vector kernels
+	programs [2][]uint64 // of the vector kernels, by party
 	// scaled are the integers α_k 2^(fa(d−k)).
 	scaled []*big.Int
 }
@@ -37,7 +39,8 @@ type Pascal struct {
 // NewPascal prepares the polynomial of coefficients α_k/2^q, k = 0..d, for
 // arguments of fa and results of fracOut fractional bits. The degree d =
 // len(alpha)−1 must be from 2 to 8, the number of bits to drop, fa·d+q−fracOut,
-// from 0 to 127, and every α_k·2^(fa(d−k)) below 2^127 in magnitude.
+// from 0 to 127, and every α_k·2^(fa(d−k)) below 2^127 in magnitude. It will be
+// evaluated by the kernel that [SelectKernel] chose.
 func NewPascal(alpha []int64, q, fa, fracOut uint) (*Pascal, error) {
 	d := len(alpha) - 1
 	if d < minDegree || d > maxDegree {
@@ -53,7 +56,7 @@ func NewPascal(alpha []int64, q, fa, fracOut uint) (*Pascal, error) {
 		return nil, fmt.Errorf("polynomial of degree %d: going from %d·%d + %d fractional bits to %d must drop from 0 to 127; change those of the argument",
 			d, d, fa, q, fracOut)
 	}
-	p := &Pascal{degree: d, shift: full - fracOut}
+	p := &Pascal{degree: d, shift: full - fracOut, vector: pascalAVX512 && KernelName() == "avx512"}
 	for k, a := range alpha {
 		v := new(big.Int).Lsh(big.NewInt(a), fa*uint(d-k))
 		if v.BitLen() > 127 {
@@ -72,6 +75,9 @@ func NewPascal(alpha []int64, q, fa, fracOut uint) (*Pascal, error) {
 			p.kappa[i][j] = reduce128(v)
 		}
 	}
+	for party := range p.programs {
+		p.programs[party] = p.program(party)
+	}
 	return p, nil
 }
 
@@ -80,10 +86,6 @@ func (p *Pascal) Degree() int { return p.degree }
 
 // Shift returns s, the number of bits that the truncation drops.
 func (p *Pascal) Shift() uint { return p.shift }
-
-// evalBlock is the number of elements evaluated power by power, so that their
-// 128-bit sums stay in the first-level cache.
-const evalBlock = 128
 
 // Eval sets dst to party's share, mod 2^64, of P(c − ρ) with fracOut fractional
 // bits. c is signed; rho holds the party's own part of ρ, an unsigned integer
@@ -102,27 +104,8 @@ func (p *Pascal) Eval(dst []uint64, party int, c, rho []uint64, shares []Vec128)
 	for _, v := range shares {
 		sameLength("Pascal.Eval shares", len(dst), len(v.Lo), len(v.Hi))
 	}
-	mask := -uint64(party) // all ones for party 1
-	var sums [evalBlock]word128
-	var ones, zeros [evalBlock]uint64
-	for e := range ones {
-		ones[e] = 1
-	}
-	for from := 0; from < len(dst); from += evalBlock {
-		n := min(evalBlock, len(dst)-from)
-		acc, x := sums[:n], c[from:][:n]
-		clear(acc)
-		if party == 0 { // its share of ρ^0 is 1, the other party's 0
-			p.kappa[0].addTimes(acc, p.degree, x, ones[:], zeros[:])
-		}
-		p.kappa[1].addTimes(acc, p.degree-1, x, rho[from:], zeros[:])
-		for i, v := range shares {
-			p.kappa[i+2].addTimes(acc, p.degree-i-2, x, v.Lo[from:], v.Hi[from:])
-		}
-		out := dst[from:][:n]
-		for e, a := range acc {
-			out[e] = (a.negateIf(mask).shiftRight(p.shift) ^ mask) - mask
-		}
+	if done := p.evalVector(dst, party, c, rho, shares); done < len(dst) {
+		p.evalPortable(dst, party, c, rho, shares, done)
 	}
 }
 
@@ -157,41 +140,3 @@ func (p *Pascal) Magnitude(tmax uint64) int {
 
 // kappa are the coefficients of one κ_i, that of c^j at j.
 type kappa [maxDegree + 1]word128
-
-// addTimes adds κ(c)·(hi, lo) to acc mod 2^128, elementwise; κ has degree n. Up
-// to degree 4 Horner's rule is written out: the loop costs as much as the
-// arithmetic.
-func (k *kappa) addTimes(acc []word128, n int, c, lo, hi []uint64) {
-	acc, lo, hi = acc[:len(c)], lo[:len(c)], hi[:len(c)]
-	switch n {
-	case 0:
-		for e := range c {
-			acc[e] = acc[e].add(k[0].mul(word128{hi[e], lo[e]}))
-		}
-	case 1:
-		for e, x := range c {
-			a := k[1].step(x, &k[0])
-			acc[e] = acc[e].add(a.mul(word128{hi[e], lo[e]}))
-		}
-	case 2:
-		for e, x := range c {
-			a := k[2].step(x, &k[1]).step(x, &k[0])
-			acc[e] = acc[e].add(a.mul(word128{hi[e], lo[e]}))
-		}
-	case 3:
-		for e, x := range c {
-			a := k[3].step(x, &k[2]).step(x, &k[1]).step(x, &k[0])
-			acc[e] = acc[e].add(a.mul(word128{hi[e], lo[e]}))
-		}
-	default:
-		high := k[4:n]
-		for e, x := range c {
-			a := k[n]
-			for j := len(high) - 1; j >= 0; j-- {
-				a = a.step(x, &high[j])
-			}
-			a = a.step(x, &k[3]).step(x, &k[2]).step(x, &k[1]).step(x, &k[0])
-			acc[e] = acc[e].add(a.mul(word128{hi[e], lo[e]}))
-		}
-	}
-}

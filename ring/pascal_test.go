@@ -1,7 +1,6 @@
 package ring
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -237,27 +236,6 @@ func TestNewPascalRefusesWhatItCannotCompute(t *testing.T) {
 		_, err := NewPascal(tc.alpha, tc.q, tc.fa, tc.fracOut)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("NewPascal(%v, %d, %d, %d): error %v, want one with %q", tc.alpha, tc.q, tc.fa, tc.fracOut, err, tc.want)
-		}
-	}
-}
-
-func BenchmarkPascal(b *testing.B) {
-	const n = 1 << 14
-	for _, degree := range []int{2, 4, 6, 8} {
-		for party := range 2 {
-			b.Run(fmt.Sprintf("degree%d/party%d", degree, party), func(b *testing.B) {
-				r := testRand(14)
-				p := mustPascal(b, randomAlpha(r, degree), 10, 9, 9)
-				c, rho, dst := randomWords(r, n), randomWords(r, n), make([]uint64, n)
-				var shares []Vec128
-				for range degree - 1 {
-					shares = append(shares, Vec128{randomWords(r, n), randomWords(r, n)})
-				}
-				for b.Loop() {
-					p.Eval(dst, party, c, rho, shares)
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
-			})
 		}
 	}
 }
