@@ -1,4 +1,39 @@
 package ring
 
+import "golang.org/x/sys/cpu"
+
+//go:generate go run ./internal/tileasm -out tile_amd64.s -stubs tile_amd64.go -pkg ring
+
 // inners are the inner kernels of this processor, the fastest first.
-var inners = []*inner{portable}
+var inners = available()
+
+func available() []*inner {
+	var all []*inner
+	if cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ {
+		all = append(all, avx512)
+	}
+	if cpu.X86.HasAVX2 {
+		all = append(all, avx2)
+	}
+	return append(all, portable)
+}
+
+var avx512 = &inner{name: "avx512", width: 16, tilers: [3][3]tiler{
+	{avx512Tile1x1},
+	{avx512Tile1x2, avx512Tile2x2},
+	{avx512Tile1x4, avx512Tile2x4, avx512Tile3x4},
+}, peak: avx512Peak, peakWidth: 192}
+
+var avx2 = &inner{name: "avx2", width: 8, tilers: [3][3]tiler{
+	{avx2Tile1},
+	{avx2Tile2},
+	{avx2Tile4},
+}, copy: split, peak: avx2Peak, peakWidth: 32}
+
+// split is avx2Split of slices of the same length.
+func split(dst, src []uint64) {
+	sameLength("split", len(dst), len(src))
+	if len(src) > 0 {
+		avx2Split(&dst[0], &src[0], len(src))
+	}
+}

@@ -1,0 +1,140 @@
+// Command tileasm generates the inner kernels of package ring in amd64 assembly.
+//
+//	tileasm -out FILE.s -stubs FILE.go
+package main
+
+import (
+	"os"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	// What avo must know of the package is not what it generates for it.
+	os.Setenv("GOARCH", "arm64")
+	Package("pascaline/ring")
+	ConstraintExpr("amd64")
+	for _, shape := range [][2]int{{1, 1}, {1, 2}, {2, 2}, {1, 4}, {2, 4}, {3, 4}} {
+		avx512Tile(shape[0], shape[1])
+	}
+	avx512Peak()
+	for _, pixels := range []int{1, 2, 4} {
+		avx2Tile(pixels)
+	}
+	avx2Split()
+	avx2Peak()
+	Generate()
+}
+
+// A walk goes over the inputs of the pixels of a tile and its panel of weights.
+type walk struct {
+	t          gotypes.Component
+	w          GPVirtual
+	in         []GPVirtual // of each group
+	step, tri  Register    // bytes from a pixel to the next, and to the third after
+	pixels     int
+	colSkip    GPVirtual
+	rowSkip    GPVirtual
+	rows, cols GPVirtual
+}
+
+func newWalk(groups, pixels int) *walk {
+	p := &walk{t: Dereference(Param("t")), pixels: pixels}
+	p.w = Load(p.t.Field("w").Base(), GP64()).(GPVirtual)
+	for g := range groups {
+		p.in = append(p.in, Load(p.t.Field("in").Index(g).Base(), GP64()).(GPVirtual))
+	}
+	if pixels > 1 {
+		step := Load(p.t.Field("inStep"), GP64()).(GPVirtual)
+		SHLQ(U8(3), step)
+		p.step = step
+		if pixels > 2 {
+			tri := GP64()
+			LEAQ(Mem{Base: step, Index: step, Scale: 2}, tri)
+			p.tri = tri
+		}
+	}
+	p.colSkip = Load(p.t.Field("colSkip"), GP64()).(GPVirtual)
+	SHLQ(U8(3), p.colSkip)
+	p.rowSkip = Load(p.t.Field("rowSkip"), GP64()).(GPVirtual)
+	SHLQ(U8(3), p.rowSkip)
+	return p
+}
+
+// input returns the place of the input, i inputs further on, of a pixel.
+func (p *walk) input(group, pixel, i int) Mem {
+	m := Mem{Base: p.in[group], Disp: 8 * i, Scale: 1}
+	switch pixel {
+	case 1:
+		m.Index = p.step
+	case 2:
+		m.Index, m.Scale = p.step, 2
+	case 3:
+		m.Index = p.tri
+	}
+	return m
+}
+
+// eachInput calls body for every input of the pixels, or for unroll at once
+// where there are as many left; width is that of the panel.
+func (p *walk) eachInput(unroll, width int, body func(i int)) {
+	p.rows = Load(p.t.Field("rows"), GP64()).(GPVirtual)
+	p.cols = GP64()
+	run := GP64()
+	loop := func(n int, label string) {
+		Label(label)
+		for i := range n {
+			body(i)
+		}
+		ADDQ(I32(2*width*n), p.w)
+		for _, in := range p.in {
+			ADDQ(I8(8*n), in)
+		}
+	}
+	Label("row")
+	Load(p.t.Field("cols"), p.cols)
+	Label("column")
+	Load(p.t.Field("run"), run)
+	if unroll > 1 {
+		SUBQ(I8(unroll), run)
+		JB(LabelRef("few"))
+		loop(unroll, "inputs")
+		SUBQ(I8(unroll), run)
+		JAE(LabelRef("inputs"))
+		Label("few")
+		ADDQ(I8(unroll), run)
+		JZ(LabelRef("next"))
+	}
+	loop(1, "input")
+	DECQ(run)
+	JNZ(LabelRef("input"))
+	Label("next")
+	for _, in := range p.in {
+		ADDQ(p.colSkip, in)
+	}
+	DECQ(p.cols)
+	JNZ(LabelRef("column"))
+	for _, in := range p.in {
+		ADDQ(p.rowSkip, in)
+	}
+	DECQ(p.rows)
+	JNZ(LabelRef("row"))
+}
+
+// eachOutput calls f with the place of the outputs of every pixel.
+func (p *walk) eachOutput(f func(group, pixel int, out Mem)) {
+	step := Load(p.t.Field("outStep"), GP64())
+	SHLQ(U8(3), step)
+	for g := range p.in {
+		out := Load(p.t.Field("out").Index(g).Base(), GP64())
+		for i := range p.pixels {
+			if i > 0 {
+				ADDQ(step, out)
+			}
+			f(g, i, Mem{Base: out})
+		}
+	}
+}
