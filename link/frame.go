@@ -130,8 +130,9 @@ type Due struct {
 
 // An assembly puts one message together from its frames.
 type assembly struct {
-	due   []Due // which messages may come; none if the stream must end here
-	begun bool  // the first frame has been accepted
+	due   []Due  // which messages may come; none if the stream must end here
+	into  []byte // where the message goes if it fits
+	begun bool   // the first frame has been accepted
 	kind  api.Kind
 	buf   []byte // the whole message, of which got bytes are there
 	got   int
@@ -187,7 +188,12 @@ func (a *assembly) begin(kind api.Kind, size uint64, chunk int) error {
 		if err := checkPiece(kind, chunk, 0, size); err != nil {
 			return err
 		}
-		a.begun, a.kind, a.buf = true, kind, make([]byte, size)
+		a.begun, a.kind = true, kind
+		if size <= uint64(len(a.into)) {
+			a.buf = a.into[:size]
+		} else {
+			a.buf = make([]byte, size)
+		}
 		return nil
 	}
 	return fmt.Errorf("%s (%d bytes) came where %s is due", kindName(kind), size, dueNames(a.due))

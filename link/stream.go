@@ -180,10 +180,21 @@ func (s *Stream) Recv(ctx context.Context, kind api.Kind, limit int) ([]byte, er
 	return payload, err
 }
 
+// RecvInto is [Stream.Recv] of a message of at most len(buf) bytes, into buf. After
+// an error buf may hold anything.
+func (s *Stream) RecvInto(ctx context.Context, kind api.Kind, buf []byte) ([]byte, error) {
+	_, payload, err := s.recvOne(ctx, []Due{{kind, len(buf)}}, buf)
+	return payload, err
+}
+
 // RecvOne is [Stream.Recv] where one of several messages may come: it returns
 // which one did.
 func (s *Stream) RecvOne(ctx context.Context, due ...Due) (api.Kind, []byte, error) {
-	kind, payload, err := s.receive(ctx, due, true)
+	return s.recvOne(ctx, due, nil)
+}
+
+func (s *Stream) recvOne(ctx context.Context, due []Due, into []byte) (api.Kind, []byte, error) {
+	kind, payload, err := s.receive(ctx, due, into, true)
 	if err == io.EOF {
 		err = s.fail(dueNames(due)+" was due", io.ErrUnexpectedEOF)
 	}
@@ -195,7 +206,7 @@ func (s *Stream) RecvOne(ctx context.Context, due ...Due) (api.Kind, []byte, err
 // begun may not stall, and it returns io.EOF, exactly, if the other side has
 // ended the exchange. A connection that dies is noticed nevertheless.
 func (s *Stream) RecvNext(ctx context.Context, due ...Due) (api.Kind, []byte, error) {
-	return s.receive(ctx, due, false)
+	return s.receive(ctx, due, nil, false)
 }
 
 // End ends the exchange in agreement: it says that this side will send no more,
@@ -209,7 +220,7 @@ func (s *Stream) End(ctx context.Context) error {
 	if err := s.CloseSend(); err != nil {
 		return err
 	}
-	_, _, err := s.receive(ctx, nil, true)
+	_, _, err := s.receive(ctx, nil, nil, true)
 	if err == io.EOF {
 		return nil
 	}
@@ -241,8 +252,9 @@ func (s *Stream) Close() {
 
 var errStreamClosed = errors.New("the stream is closed")
 
-// receive returns the next message, or io.EOF at an end between two messages.
-func (s *Stream) receive(ctx context.Context, due []Due, stalls bool) (api.Kind, []byte, error) {
+// receive returns the next message, in the memory of into if it fits, or io.EOF at
+// an end between two messages.
+func (s *Stream) receive(ctx context.Context, due []Due, into []byte, stalls bool) (api.Kind, []byte, error) {
 	doing := dueNames(due) + " was due"
 	if err := s.ready(ctx, doing); err != nil {
 		return 0, nil, err
@@ -251,7 +263,7 @@ func (s *Stream) receive(ctx context.Context, due []Due, stalls bool) (api.Kind,
 	defer func() { <-s.receiving }()
 	g := s.guard(ctx, doing, stalls)
 	defer g.stop()
-	a := assembly{due: due}
+	a := assembly{due: due, into: into}
 	for !a.done() {
 		err := s.raw.RecvMsg(&a)
 		if err == nil && a.err != nil {

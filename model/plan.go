@@ -127,23 +127,48 @@ func (p *Plan) Rounds() [][]int {
 	return rounds
 }
 
+// InputRows returns how many rows of node j, an input of node i, the first n rows
+// of node i depend on.
+func (p *Plan) InputRows(i, j, n int) int {
+	node, in := &p.Nodes[i], p.Nodes[j].Shape
+	switch node.Op {
+	case OpLinear:
+		return node.Linear.InRows(n)
+	case OpPool:
+		return node.Pool.InRows(n)
+	case OpReshape:
+		row := in.W * in.C
+		return (n*node.Shape.W*node.Shape.C + row - 1) / row
+	}
+	return n
+}
+
 // Public sets dst to node i's output given its inputs' values, or to one
 // party's share of it given its shares of the inputs, for the operations that
 // need no secret: OpPool, OpAdd and OpReshape.
 func (p *Plan) Public(i int, dst []uint64, inputs ...[]uint64) {
+	p.PublicRows(i, 0, p.Nodes[i].Shape.H, dst, inputs...)
+}
+
+// PublicRows is [Plan.Public] for rows y0 to y1 (exclusive) of the output alone;
+// dst and the inputs are whole tensors.
+func (p *Plan) PublicRows(i, y0, y1 int, dst []uint64, inputs ...[]uint64) {
 	n := &p.Nodes[i]
+	from, to := y0*n.Shape.W*n.Shape.C, y1*n.Shape.W*n.Shape.C
 	switch n.Op {
 	case OpReshape:
-		copy(dst, inputs[0])
+		copy(dst[from:to], inputs[0][from:to])
 	case OpAdd:
+		dst := dst[from:to]
 		clear(dst)
 		for j, in := range inputs {
-			for e, v := range in {
-				dst[e] += v << n.Shifts[j]
+			shift := n.Shifts[j]
+			for e, v := range in[from:to] {
+				dst[e] += v << shift
 			}
 		}
 	case OpPool:
-		ring.SumPool(dst, inputs[0], n.Pool)
+		ring.SumPoolRows(dst, inputs[0], n.Pool, y0, y1)
 	default:
 		panic("model: Public called on a node that needs a secret")
 	}

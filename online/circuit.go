@@ -2,69 +2,79 @@ package online
 
 import (
 	"fmt"
-	"runtime"
-	"sync"
 
 	"pascaline/correlation"
 	"pascaline/model"
 	"pascaline/ring"
 )
 
-// circuit is a plan laid out for the protocol.
-type circuit struct {
-	plan *model.Plan
-	spec *correlation.BundleSpec
-	// rounds[k] lists the polynomial nodes opened in round k, and ready[k] the
-	// other nodes that can be computed once those of round k−1 are known.
-	rounds [][]int
-	ready  [][]int
+// A Circuit is a model laid out for the protocol: what does not depend on the
+// inferences and is prepared once. It does not change and serves any number of
+// machines at the same time.
+type Circuit struct {
+	plan    *model.Plan
+	spec    *correlation.BundleSpec
+	weights *model.Weights // the server's; nil at the client
+	kernels []*ring.Kernel // by linear layer, the server's
+	pascal  []*ring.Pascal // by activation
 	// layer is the index among the activations or the linear layers of each
 	// such node.
-	layer  []int
-	pascal []*ring.Pascal // by activation
+	layer []int
+	// rounds are those of the activations and at last that of the output; input
+	// is what the client sends first.
+	rounds []round
+	input  []cut
 }
 
-func newCircuit(p *model.Plan) (*circuit, error) {
-	c := &circuit{plan: p, spec: p.Bundle(), rounds: p.Rounds(), layer: make([]int, len(p.Nodes))}
-	c.ready = make([][]int, len(c.rounds)+1)
-	depth := make([]int, len(p.Nodes))
+// NewCircuit lays out a valid plan, with the weights at the server and without
+// them (nil) at the client.
+func NewCircuit(plan *model.Plan, weights *model.Weights) (*Circuit, error) {
+	c := &Circuit{plan: plan, spec: plan.Bundle(), weights: weights, layer: make([]int, len(plan.Nodes))}
+	if weights != nil && len(weights.Layers) != len(c.spec.Linear) {
+		return nil, fmt.Errorf("laying out plan %q: weights of %d layers for %d", plan.Name, len(weights.Layers), len(c.spec.Linear))
+	}
 	linear := 0
-	for i, n := range p.Nodes {
-		for _, j := range n.Inputs {
-			depth[i] = max(depth[i], depth[j])
-		}
+	for i := range plan.Nodes {
+		n := &plan.Nodes[i]
 		switch n.Op {
-		case model.OpInput:
-			continue
 		case model.OpPolynomial:
-			depth[i]++
 			c.layer[i] = len(c.pascal)
 			pascal, err := ring.NewPascal(n.Act.Alpha, n.Act.Q, n.Act.Fa, n.Frac)
 			if err != nil {
-				return nil, fmt.Errorf("activation %q: %w", n.Name, err)
+				return nil, fmt.Errorf("laying out plan %q: activation %q: %w", plan.Name, n.Name, err)
 			}
 			c.pascal = append(c.pascal, pascal)
-			continue
 		case model.OpLinear:
 			c.layer[i] = linear
+			if weights != nil {
+				c.kernels = append(c.kernels, ring.NewKernel(weights.Layers[linear].W, n.Linear))
+			}
 			linear++
 		}
-		c.ready[depth[i]] = append(c.ready[depth[i]], i)
 	}
+	c.input = c.cuts([]int{0})
+	for _, nodes := range plan.Rounds() {
+		c.rounds = append(c.rounds, c.round(nodes, true))
+	}
+	c.rounds = append(c.rounds, c.round([]int{len(plan.Nodes) - 1}, false))
 	return c, nil
 }
 
-// masked lists the nodes whose masked shares the client sends at the start of
-// round k: the input, then the activations of the round before.
-func (c *circuit) masked(k int) []int {
-	if k == 0 {
-		return []int{0}
+// Rounds returns how many round trips an inference takes: one for each round of
+// activations and one for the output.
+func (c *Circuit) Rounds() int { return len(c.rounds) }
+
+// round lays out a round that opens the activations nodes, or sends the output.
+func (c *Circuit) round(nodes []int, opened bool) round {
+	r := round{cuts: c.cuts(nodes)}
+	for k := range r.cuts {
+		c.trace(&r.cuts[k], opened)
 	}
-	return c.rounds[k-1]
+	return r
 }
 
 // elements returns how many elements the given nodes have together.
-func (c *circuit) elements(nodes []int) int {
+func (c *Circuit) elements(nodes []int) int {
 	n := 0
 	for _, i := range nodes {
 		n += c.plan.Nodes[i].Shape.Len()
@@ -74,7 +84,7 @@ func (c *circuit) elements(nodes []int) int {
 
 // checkBundles reports a bundle that is not the given party's half for this
 // plan.
-func (c *circuit) checkBundles(party int, bundles []*correlation.Bundle) error {
+func (c *Circuit) checkBundles(party int, bundles []*correlation.Bundle) error {
 	if len(bundles) == 0 {
 		return fmt.Errorf("a batch needs at least one bundle")
 	}
@@ -87,24 +97,4 @@ func (c *circuit) checkBundles(party int, bundles []*correlation.Bundle) error {
 		}
 	}
 	return nil
-}
-
-// each runs f for 0 to n−1 on all cores.
-func each(n int, f func(i int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	if workers == 1 {
-		for i := range n {
-			f(i)
-		}
-		return
-	}
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n; i += workers {
-				f(i)
-			}
-		})
-	}
-	wg.Wait()
 }

@@ -1,23 +1,30 @@
 package online
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"pascaline/correlation"
-	"pascaline/model"
 	"pascaline/ring"
 )
 
 // Client is party 1's side of one batch: it holds the inputs and learns the
 // outputs. Its shares of the linear layers are fixed offline, so it computes
-// the activations and nothing else. It is not safe for concurrent use.
+// the activations and nothing else: it answers message by message. It is not safe
+// for concurrent use; by itself it works on all cores.
 type Client struct {
-	c          *circuit
+	c          *Circuit
 	inferences []clientInference
-	round      int
-	started    bool
-	over       bool
-	outputs    [][]uint64
+
+	inputs   [][]uint64 // nil before Start
+	input    []band
+	sent     int    // of input
+	incoming []band // the activations', then the output's
+	answers  int    // of incoming: how many are answered
+	received int    // of incoming
+	failed   bool
+	outputs  [][]uint64
 }
 
 // clientInference is what the client holds for one inference.
@@ -37,16 +44,14 @@ type clientActivation struct {
 }
 
 // NewClient prepares the client's side of a batch of len(bundles) inferences.
-func NewClient(plan *model.Plan, bundles []*correlation.Bundle) (*Client, error) {
-	c, err := newCircuit(plan)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the client's side: %w", err)
-	}
+func NewClient(c *Circuit, bundles []*correlation.Bundle) (*Client, error) {
 	if err := c.checkBundles(1, bundles); err != nil {
 		return nil, fmt.Errorf("preparing the client's side: %w", err)
 	}
-	cl := &Client{c: c, inferences: make([]clientInference, len(bundles))}
-	each(len(bundles), func(g int) {
+	cl := &Client{c: c, inferences: make([]clientInference, len(bundles)), outputs: make([][]uint64, len(bundles))}
+	input, activations, output := c.schedule(len(bundles))
+	cl.input, cl.incoming, cl.answers = input, append(activations, output...), len(activations)
+	ring.Parallel(len(bundles), func(g int) {
 		b := bundles[g]
 		inf := clientInference{input: b.InputMask(), output: b.Output}
 		for l := range c.spec.Activations {
@@ -59,105 +64,119 @@ func NewClient(plan *model.Plan, bundles []*correlation.Bundle) (*Client, error)
 			})
 		}
 		cl.inferences[g] = inf
+		cl.outputs[g] = make([]uint64, c.spec.Output)
 	})
 	return cl, nil
 }
 
 // Start takes the inputs, one vector for each inference of the batch, at the
-// plan's fractional bits, and returns the first message: x − r, uniform mod
-// 2^64 whatever x is.
-func (c *Client) Start(inputs [][]uint64) ([]byte, error) {
-	if c.started || c.over {
-		return nil, errSpent
+// plan's fractional bits.
+func (c *Client) Start(inputs [][]uint64) error {
+	if c.inputs != nil || c.failed {
+		return errSpent
 	}
 	if len(inputs) != len(c.inferences) {
-		return nil, fmt.Errorf("starting a batch: %d inputs for %d bundles", len(inputs), len(c.inferences))
+		return fmt.Errorf("starting a batch: %d inputs for %d bundles", len(inputs), len(c.inferences))
 	}
-	msg := make([]byte, 0, 8*len(inputs)*c.c.spec.Input)
 	for g, x := range inputs {
 		if len(x) != c.c.spec.Input {
-			return nil, fmt.Errorf("starting a batch: input %d has %d elements, the network takes %d", g, len(x), c.c.spec.Input)
+			return fmt.Errorf("starting a batch: input %d has %d elements, the network takes %d", g, len(x), c.c.spec.Input)
 		}
-		r := c.inferences[g].input
-		masked := make([]uint64, len(x))
-		ring.Sub(masked, x, r)
-		msg = appendVector(msg, masked)
 	}
-	c.started = true
-	return msg, nil
+	c.inputs = inputs
+	return nil
 }
 
-// due lists the nodes of which the server's share is due.
-func (c *Client) due() (nodes []int, last bool) {
-	if c.round == len(c.c.rounds) {
-		return []int{len(c.c.plan.Nodes) - 1}, true
+// Next returns the next of the client's first messages, in buf if that is long
+// enough: x − r, uniform mod 2^64 whatever x is. It returns nil after the last of
+// them, before [Client.Start] and after an error.
+func (c *Client) Next(buf []byte) []byte {
+	if c.inputs == nil || c.failed || c.sent == len(c.input) {
+		return nil
 	}
-	return c.c.rounds[c.round], false
+	b := &c.input[c.sent]
+	msg := slices.Grow(buf[:0], b.bytes())[:b.bytes()]
+	for _, k := range b.blocks() {
+		x, r, out := c.inputs[k.g][k.from:k.to], c.inferences[k.g].input[k.from:k.to], msg[8*k.at:]
+		for e := range x {
+			binary.LittleEndian.PutUint64(out[8*e:], x[e]-r[e])
+		}
+	}
+	c.sent++
+	return msg
 }
 
-// MessageSize returns the length in bytes of the server's message that is due,
-// and whether it is the last, with the output.
-func (c *Client) MessageSize() (bytes int, last bool) {
-	if c.over {
+// Due returns the length in bytes of the server's message that is due, 0 after the
+// last, and whether it is one with the output.
+func (c *Client) Due() (bytes int, output bool) {
+	if c.failed || c.received == len(c.incoming) {
 		return 0, false
 	}
-	nodes, last := c.due()
-	return 8 * len(c.inferences) * c.c.elements(nodes), last
+	return c.incoming[c.received].bytes(), c.received >= c.answers
 }
 
-// Step takes the server's message of this round and returns the client's next:
-// p_C − r of the activations of the round. With last set there is none, and
-// [Client.Outputs] has the results.
-func (c *Client) Step(msg []byte) (next []byte, last bool, err error) {
-	if !c.started || c.over {
+// LongestMessage returns the length in bytes of the longest message either way.
+func (c *Client) LongestMessage() int { return longest(c.input, c.incoming) }
+
+// Step takes the server's next message and returns the client's answer, in the
+// memory of msg: p_C − r of the activations opened. The output has no answer; after
+// its last message, done, [Client.Outputs] has the results.
+func (c *Client) Step(msg []byte) (answer []byte, done bool, err error) {
+	if c.sent < len(c.input) || c.failed || c.received == len(c.incoming) {
 		return nil, false, errSpent
 	}
-	nodes, last := c.due()
-	if err := checkLength("the server's share", msg, len(c.inferences), c.c.elements(nodes)); err != nil {
-		c.over = true
-		return nil, false, fmt.Errorf("round %d: %w", c.round, err)
+	b := &c.incoming[c.received]
+	if len(msg) != b.bytes() {
+		c.failed = true
+		return nil, false, fmt.Errorf("message %d: the server's share %w", c.received+1, wrongLength(msg, b))
 	}
-	if last {
-		c.finish(msg)
-		return nil, true, nil
-	}
-	size := 8 * c.c.elements(nodes)
-	next = make([]byte, len(msg))
-	each(len(c.inferences), func(g int) {
-		c.activate(&c.inferences[g], nodes, msg[g*size:][:size], next[g*size:][:0:size])
+	output := c.received >= c.answers
+	blocks := b.blocks()
+	ring.Parallel(len(blocks), func(i int) {
+		if k := blocks[i]; output {
+			c.finish(msg[8*k.at:], k)
+		} else {
+			c.activate(msg[8*k.at:], k)
+		}
 	})
-	c.round++
-	return next, false, nil
+	c.received++
+	if output {
+		return nil, c.received == len(c.incoming), nil
+	}
+	return msg, false, nil
 }
 
-// activate opens the given activations with the server's z_S, evaluates the
-// client's share p_C of each and appends p_C − r to answer, which has the room.
-func (c *Client) activate(inf *clientInference, nodes []int, msg, answer []byte) {
-	for _, i := range nodes {
-		n := &c.c.plan.Nodes[i]
-		l := c.c.layer[i]
-		a := &inf.acts[l]
-		opened := make([]uint64, n.Shape.Len())
-		msg = takeVector(opened, msg)
-		ring.OpenMasked(opened, opened, a.opening, n.Act.Fw, n.Act.M)
-		share := make([]uint64, len(opened))
-		c.c.pascal[l].Eval(share, 1, opened, a.rho, a.powers)
-		ring.Sub(share, share, a.mask)
-		answer = appendVector(answer, share)
+// activate opens a block of an activation with the server's z_S in msg, evaluates
+// the client's share p_C of it and puts p_C − r in the place of z_S.
+func (c *Client) activate(msg []byte, k block) {
+	n, l := &c.c.plan.Nodes[k.node], c.c.layer[k.node]
+	a := &c.inferences[k.g].acts[l]
+	var buf [blockElements]uint64
+	v := buf[:k.to-k.from]
+	for e := range v {
+		v[e] = binary.LittleEndian.Uint64(msg[8*e:])
+	}
+	ring.OpenMasked(v, v, a.opening[k.from:k.to], n.Act.Fw, n.Act.M)
+	c.c.pascal[l].Eval(v, 1, v, a.rho[k.from:k.to], slicePowers(a.powers, k.from, k.to))
+	mask := a.mask[k.from:k.to]
+	for e := range v {
+		binary.LittleEndian.PutUint64(msg[8*e:], v[e]-mask[e])
 	}
 }
 
-// finish adds the server's shares of the outputs to the client's.
-func (c *Client) finish(msg []byte) {
-	for g := range c.inferences {
-		y := make([]uint64, c.c.spec.Output)
-		msg = takeVector(y, msg)
-		ring.Add(y, y, c.inferences[g].output)
-		c.outputs = append(c.outputs, y)
+// finish adds the server's share of a block of the output, in msg, to the client's.
+func (c *Client) finish(msg []byte, k block) {
+	out, y := c.outputs[k.g][k.from:k.to], c.inferences[k.g].output[k.from:k.to]
+	for e := range out {
+		out[e] = y[e] + binary.LittleEndian.Uint64(msg[8*e:])
 	}
-	c.over = true
 }
 
 // Outputs returns the outputs of the batch, at the plan's fractional bits, once
-// Step has returned last.
-func (c *Client) Outputs() [][]uint64 { return c.outputs }
+// Step has returned done.
+func (c *Client) Outputs() [][]uint64 {
+	if c.received < len(c.incoming) {
+		return nil
+	}
+	return c.outputs
+}

@@ -58,7 +58,7 @@ func (s *Session) powers(p Polynomial, x *Value, half *correlation.Half, v *Valu
 	return s.openMasked(x.share, mask, fw, func(c []uint64) *opening {
 		share := make([]uint64, len(c))
 		blocks := (len(c) + powersBlock - 1) / powersBlock
-		each(blocks, func(b int) {
+		ring.Parallel(blocks, func(b int) {
 			from, to := b*powersBlock, min((b+1)*powersBlock, len(c))
 			part := make([]ring.Vec128, len(shares))
 			for k := range shares {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pascaline/correlation"
@@ -20,46 +21,73 @@ func pairUp(t testing.TB, p *model.Plan, w *model.Weights, n int) (*Server, *Cli
 		s, c := deal(t, p, w)
 		b0, b1 = append(b0, s), append(b1, c)
 	}
-	server, err := NewServer(p, w, b0)
+	server, err := NewServer(layOut(t, p, w), b0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewClient(p, b1)
+	client, err := NewClient(layOut(t, p, nil), b1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return server, client, b0, b1
 }
 
-// exchange runs a batch and returns the outputs and every message, in order.
-func exchange(t testing.TB, s *Server, c *Client, inputs [][]uint64) (outputs [][]uint64, toServer, toClient [][]byte) {
+func layOut(t testing.TB, p *model.Plan, w *model.Weights) *Circuit {
 	t.Helper()
-	msg, err := c.Start(inputs)
+	c, err := NewCircuit(p, w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for {
-		if want := s.MessageSize(); len(msg) != want {
-			t.Fatalf("the client sends %d bytes, the server waits for %d", len(msg), want)
+	return c
+}
+
+// begin starts the client and returns its first messages.
+func begin(t testing.TB, c *Client, inputs [][]uint64) (messages [][]byte) {
+	t.Helper()
+	if err := c.Start(inputs); err != nil {
+		t.Fatal(err)
+	}
+	for msg := c.Next(nil); msg != nil; msg = c.Next(nil) {
+		messages = append(messages, msg)
+	}
+	return messages
+}
+
+// exchange runs a batch and returns the outputs and every message, in order.
+func exchange(t testing.TB, s *Server, c *Client, inputs [][]uint64) (outputs [][]uint64, toServer, toClient [][]byte) {
+	t.Helper()
+	toServer = begin(t, c, inputs)
+	for step := 0; !s.Done(); step++ {
+		reply, output := s.Next(nil)
+		if reply == nil {
+			msg := toServer[s.received]
+			if want := s.Due(); len(msg) != want {
+				t.Fatalf("the client sends %d bytes, the server waits for %d", len(msg), want)
+			}
+			if step%2 == 0 { // or Step does it
+				s.Evaluate()
+			}
+			if err := s.Step(msg); err != nil {
+				t.Fatal(err)
+			}
+			continue
 		}
-		toServer = append(toServer, msg)
-		reply, lastReply, err := s.Step(msg)
+		toClient = append(toClient, slices.Clone(reply))
+		if want, due := c.Due(); len(reply) != want || due != output {
+			t.Fatalf("the server sends %d bytes (output: %v), the client waits for %d (output: %v)", len(reply), output, want, due)
+		}
+		answer, done, err := c.Step(reply)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want, last := c.MessageSize(); len(reply) != want || last != lastReply {
-			t.Fatalf("the server sends %d bytes (last: %v), the client waits for %d (last: %v)", len(reply), lastReply, want, last)
+		if done != s.Done() {
+			t.Fatalf("the client is done: %v, the server: %v", done, s.Done())
 		}
-		toClient = append(toClient, reply)
-		s.Evaluate()
-		var last bool
-		if msg, last, err = c.Step(reply); err != nil {
-			t.Fatal(err)
-		}
-		if last {
-			return c.Outputs(), toServer, toClient
+		if answer != nil {
+			toServer = append(toServer, answer)
 		}
 	}
+	return c.Outputs(), toServer, toClient
 }
 
 func TestPrivateInferenceComputesTheNetwork(t *testing.T) {
@@ -200,34 +228,57 @@ func TestAMachineRunsForwardOnly(t *testing.T) {
 
 	s, c, _, _ := pairUp(t, p, w, 1)
 	exchange(t, s, c, x)
-	if _, _, err := s.Step(make([]byte, 8*72)); !errors.Is(err, errSpent) {
+	if err := s.Step(make([]byte, 8*72)); !errors.Is(err, errSpent) {
 		t.Errorf("a server that has ended takes another step: %v", err)
 	}
-	if _, err := c.Start(x); !errors.Is(err, errSpent) {
+	if reply, _ := s.Next(nil); reply != nil || s.Evaluate() || s.Due() != 0 {
+		t.Error("a server that has ended goes on")
+	}
+	if err := c.Start(x); !errors.Is(err, errSpent) {
 		t.Errorf("a client that has ended starts again: %v", err)
+	}
+	if _, _, err := c.Step(make([]byte, 8*5)); !errors.Is(err, errSpent) {
+		t.Errorf("a client that has ended takes another step: %v", err)
 	}
 
 	s, c, _, _ = pairUp(t, p, w, 1)
-	msg, err := c.Start(x)
-	if err != nil {
-		t.Fatal(err)
+	if msg := c.Next(nil); msg != nil {
+		t.Error("a client sends before it has an input")
 	}
-	if _, err := c.Start(x); !errors.Is(err, errSpent) {
+	if _, _, err := c.Step(make([]byte, 8*108)); !errors.Is(err, errSpent) {
+		t.Errorf("a client takes a step before its input has left: %v", err)
+	}
+	msg := begin(t, c, x)[0]
+	if err := c.Start(x); !errors.Is(err, errSpent) {
 		t.Errorf("a client starts twice, masking two inputs alike: %v", err)
 	}
-	for _, bad := range [][]byte{nil, msg[:len(msg)-8], append(msg, 0)} {
+	for _, bad := range [][]byte{nil, msg[:len(msg)-8], append(slices.Clone(msg), 0)} {
 		s, _, _, _ := pairUp(t, p, w, 1)
-		if _, _, err := s.Step(bad); err == nil {
+		if err := s.Step(bad); err == nil {
 			t.Errorf("the server takes a message of %d bytes for one of %d", len(bad), len(msg))
 		}
-		if _, _, err := s.Step(msg); !errors.Is(err, errSpent) {
+		if err := s.Step(msg); !errors.Is(err, errSpent) {
 			t.Errorf("the server goes on after an error: %v", err)
 		}
+		if reply, _ := s.Next(nil); reply != nil {
+			t.Error("the server sends after an error")
+		}
 	}
-	reply, _, err := s.Step(msg)
-	if err != nil {
+	if reply, _ := s.Next(nil); reply != nil {
+		t.Error("the server sends before it has the input")
+	}
+	if err := s.Step(msg); err != nil {
 		t.Fatal(err)
 	}
+	// An answer to what was not sent would be added to shares that are not there.
+	early, _, _, _ := pairUp(t, p, w, 1)
+	if err := early.Step(msg); err != nil {
+		t.Fatal(err)
+	}
+	if err := early.Step(make([]byte, 8*108)); err == nil {
+		t.Error("the server takes the answer to a message that it has not sent")
+	}
+	reply, _ := s.Next(nil)
 	if _, _, err := c.Step(reply[1:]); err == nil {
 		t.Error("the client takes a message that is a byte short")
 	}
@@ -240,18 +291,24 @@ func TestBundlesOfAnotherPlanOrPartyAreRefused(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	p, w := plantest.Network(r)
 	b0, b1 := deal(t, p, w)
-	if _, err := NewServer(p, w, []*correlation.Bundle{b1}); err == nil {
+	if _, err := NewServer(layOut(t, p, w), []*correlation.Bundle{b1}); err == nil {
 		t.Error("the server takes the client's half")
 	}
-	if _, err := NewClient(p, []*correlation.Bundle{b0}); err == nil {
+	if _, err := NewClient(layOut(t, p, nil), []*correlation.Bundle{b0}); err == nil {
 		t.Error("the client takes the server's half")
 	}
 	other, _ := plantest.Network(r)
 	other.Name = "other"
-	if _, err := NewClient(other, []*correlation.Bundle{b1}); err == nil {
+	if _, err := NewClient(layOut(t, other, nil), []*correlation.Bundle{b1}); err == nil {
 		t.Error("the client takes a bundle of another plan")
 	}
-	if _, err := NewServer(p, w, nil); err == nil {
+	if _, err := NewServer(layOut(t, p, w), nil); err == nil {
 		t.Error("a batch of nothing is prepared")
+	}
+	if _, err := NewServer(layOut(t, p, nil), []*correlation.Bundle{b0}); err == nil {
+		t.Error("a server is prepared without weights")
+	}
+	if _, err := NewCircuit(p, &model.Weights{Layers: w.Layers[1:]}); err == nil {
+		t.Error("a model is laid out with the weights of another")
 	}
 }

@@ -1,6 +1,7 @@
 package online
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,23 +16,32 @@ var errSpent = errors.New("this batch is over: its correlations are spent; start
 
 // Server is party 0's side of one batch: it holds the weights and for every
 // tensor p the value d = p − r, never p itself. It is not safe for concurrent
-// use.
+// use; by itself it works on all cores.
+//
+// While [Server.Next] has a message, that is what the client waits for; else
+// [Server.Evaluate] has work, perhaps, and else the client's next message is due.
 type Server struct {
-	c          *circuit
-	weights    *model.Weights
+	c          *Circuit
 	inferences []serverInference
-	round      int
-	evaluated  bool // the activations opened last are in their shares
-	over       bool
+
+	incoming []band // the input's, then the activations'
+	outgoing []band // the activations', then the output's
+	inputs   int    // of incoming
+	received int    // of incoming
+	sent     int    // of outgoing
+	shared   int    // of outgoing: the activations of so many are in their shares
+	failed   bool
 }
 
 // serverInference is what the server holds for one inference.
 type serverInference struct {
-	// shares[i] is the server's share of node i mod 2^64: d for an input or
-	// activation once the client's message is in, y_S for what follows from it.
+	// shares[i] is the server's share of node i mod 2^64, of which the first
+	// rows[i] rows are known: d for an input or activation once the client's
+	// message is in, y_S for what follows from it. Before that an activation's
+	// elements are p_S once they are evaluated, and a linear layer's s + b, what it
+	// adds to W·d.
 	shares [][]uint64
-	// blind[l] = s + b, what linear layer l adds to W·d mod 2^64.
-	blind  [][]uint64
+	rows   []int
 	acts   []serverActivation
 	dither []uint64 // of the output: see [model.Plan.DitherBits]
 }
@@ -45,42 +55,44 @@ type serverActivation struct {
 	powers  []ring.Vec128
 }
 
-// NewServer prepares the server's side of a batch of len(bundles) inferences.
-// It expands everything that can be known before the client's first message,
-// so that the steps do only what depends on it.
-func NewServer(plan *model.Plan, weights *model.Weights, bundles []*correlation.Bundle) (*Server, error) {
-	c, err := newCircuit(plan)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the server's side: %w", err)
+// NewServer prepares the server's side of a batch of len(bundles) inferences. It
+// expands everything that can be known before the client's first message, so that
+// the steps do only what depends on it. The circuit must have its weights.
+func NewServer(c *Circuit, bundles []*correlation.Bundle) (*Server, error) {
+	if c.weights == nil {
+		return nil, fmt.Errorf("preparing the server's side: the model %w", model.ErrNoWeights)
 	}
 	if err := c.checkBundles(0, bundles); err != nil {
 		return nil, fmt.Errorf("preparing the server's side: %w", err)
 	}
-	if len(weights.Layers) != len(c.spec.Linear) {
-		return nil, fmt.Errorf("preparing the server's side: weights of %d layers for a plan of %d", len(weights.Layers), len(c.spec.Linear))
-	}
-	s := &Server{c: c, weights: weights, inferences: make([]serverInference, len(bundles)), evaluated: true}
-	each(len(bundles), func(g int) { s.inferences[g] = s.prepare(bundles[g]) })
+	s := &Server{c: c, inferences: make([]serverInference, len(bundles))}
+	input, activations, output := c.schedule(len(bundles))
+	s.inputs = len(input)
+	s.incoming = append(input, activations...)
+	s.outgoing = append(activations, output...)
+	ring.Parallel(len(bundles), func(g int) { s.inferences[g] = c.prepare(bundles[g]) })
 	return s, nil
 }
 
-func (s *Server) prepare(b *correlation.Bundle) serverInference {
+func (c *Circuit) prepare(b *correlation.Bundle) serverInference {
 	inf := serverInference{
-		shares: make([][]uint64, len(s.c.plan.Nodes)),
-		dither: b.Dither(s.c.plan.DitherBits()),
+		shares: make([][]uint64, len(c.plan.Nodes)),
+		rows:   make([]int, len(c.plan.Nodes)),
+		dither: b.Dither(c.plan.DitherBits()),
 	}
-	for i, n := range s.c.plan.Nodes {
-		inf.shares[i] = make([]uint64, n.Shape.Len())
+	for i := range c.plan.Nodes {
+		n := &c.plan.Nodes[i]
 		switch n.Op {
 		case model.OpLinear:
-			l := s.c.layer[i]
-			blind, bias := slices.Clone(b.Linear[l].S()), s.weights.Layers[l].Bias
+			l := c.layer[i]
+			blind, bias := slices.Clone(b.Linear[l].S()), c.weights.Layers[l].Bias
 			for e := range blind {
 				blind[e] += bias[e%len(bias)]
 			}
-			inf.blind = append(inf.blind, blind)
+			inf.shares[i] = blind
+			continue
 		case model.OpPolynomial:
-			l := s.c.layer[i]
+			l := c.layer[i]
 			half := b.Powers[l]
 			a := serverActivation{opening: b.Opening[l], rho: half.Rho(), powers: half.Powers()}
 			a.mask = b.OpeningMask(l)
@@ -90,114 +102,186 @@ func (s *Server) prepare(b *correlation.Bundle) serverInference {
 			}
 			inf.acts = append(inf.acts, a)
 		}
+		inf.shares[i] = make([]uint64, n.Shape.Len())
 	}
 	return inf
 }
 
-// MessageSize returns the length in bytes of the client's message that is due.
-func (s *Server) MessageSize() int {
-	if s.over {
+// Due returns the length in bytes of the client's message that is due, 0 after the
+// last.
+func (s *Server) Due() int {
+	if s.failed || s.received == len(s.incoming) {
 		return 0
 	}
-	return 8 * len(s.inferences) * s.c.elements(s.c.masked(s.round))
+	return s.incoming[s.received].bytes()
 }
 
-// Step takes the client's message of this round and returns the server's
-// answer: z_S of the activations of the round, or, with last set, y_S of the
-// output.
-func (s *Server) Step(msg []byte) (reply []byte, last bool, err error) {
-	if s.over {
-		return nil, false, errSpent
+// LongestMessage returns the length in bytes of the longest message either way.
+func (s *Server) LongestMessage() int { return longest(s.incoming, s.outgoing) }
+
+// Step takes the client's next message, p_C − r of some elements, and makes them
+// d = p_S + (p_C − r) = p − r. The input has no share at the server.
+func (s *Server) Step(msg []byte) error {
+	if s.failed || s.received == len(s.incoming) {
+		return errSpent
 	}
-	in := s.c.masked(s.round)
-	if err := checkLength("the client's masked share", msg, len(s.inferences), s.c.elements(in)); err != nil {
-		s.over = true
-		return nil, false, fmt.Errorf("round %d: %w", s.round, err)
+	b := &s.incoming[s.received]
+	activation := s.received - s.inputs
+	switch {
+	case activation >= s.sent:
+		s.failed = true
+		return fmt.Errorf("message %d of the client came before what it answers was sent", s.received+1)
+	case len(msg) != b.bytes():
+		s.failed = true
+		return fmt.Errorf("message %d: the client's masked share %w", s.received+1, wrongLength(msg, b))
 	}
-	s.Evaluate()
-	last = s.round == len(s.c.rounds)
-	out := []int{len(s.c.plan.Nodes) - 1}
-	if !last {
-		out = s.c.rounds[s.round]
+	for s.shared <= activation {
+		s.Evaluate()
 	}
-	inSize, outSize := 8*s.c.elements(in), 8*s.c.elements(out)
-	reply = make([]byte, outSize*len(s.inferences))
-	each(len(s.inferences), func(g int) {
-		inf := &s.inferences[g]
-		s.receive(inf, in, msg[g*inSize:][:inSize])
-		s.advance(inf)
-		answer := reply[g*outSize:][:0:outSize]
-		if last {
-			y := inf.shares[out[0]]
-			ring.Add(y, y, inf.dither)
-			appendVector(answer, y)
-		} else {
-			s.open(inf, out, answer)
+	blocks := b.blocks()
+	ring.Parallel(len(blocks), func(i int) {
+		k := blocks[i]
+		d, in := s.inferences[k.g].shares[k.node][k.from:k.to], msg[8*k.at:]
+		for e := range d {
+			d[e] += binary.LittleEndian.Uint64(in[8*e:])
 		}
 	})
-	s.round++
-	s.evaluated, s.over = false, last
-	return reply, last, nil
-}
-
-// receive turns the client's p_C − r into d = p_S + (p_C − r) = p − r. The
-// input has no share at the server.
-func (s *Server) receive(inf *serverInference, nodes []int, msg []byte) {
-	for _, i := range nodes {
-		d := inf.shares[i]
-		masked := make([]uint64, len(d))
-		msg = takeVector(masked, msg)
-		ring.Add(d, d, masked)
-	}
-}
-
-// advance computes the nodes that the last message made computable.
-func (s *Server) advance(inf *serverInference) {
-	for _, i := range s.c.ready[s.round] {
-		n := &s.c.plan.Nodes[i]
-		if n.Op == model.OpLinear {
-			// y_S = W·d + s + b
-			l := s.c.layer[i]
-			ring.Conv(inf.shares[i], inf.shares[n.Inputs[0]], s.weights.Layers[l].W, n.Linear)
-			ring.Add(inf.shares[i], inf.shares[i], inf.blind[l])
-			continue
+	for g := b.g0; g < b.g1; g++ {
+		for _, p := range b.pieces {
+			s.inferences[g].rows[p.node] = p.end
 		}
-		in := make([][]uint64, len(n.Inputs))
-		for j, k := range n.Inputs {
-			in[j] = inf.shares[k]
+	}
+	s.received++
+	return nil
+}
+
+// Next returns the next message for the client, in buf if that is long enough:
+// z_S of some activations or, with last set for the last of them, y_S of the
+// output. It returns nil if none can be made: before another message of the
+// client's is in, after the last one, or after an error.
+func (s *Server) Next(buf []byte) (msg []byte, output bool) {
+	if s.failed || s.sent == len(s.outgoing) || !s.ready() {
+		return nil, false
+	}
+	b := &s.outgoing[s.sent]
+	for _, step := range b.steps {
+		s.compute(b, step)
+	}
+	msg = slices.Grow(buf[:0], b.bytes())[:b.bytes()]
+	output = s.sent >= len(s.incoming)-s.inputs
+	blocks := b.blocks()
+	ring.Parallel(len(blocks), func(i int) {
+		k := blocks[i]
+		if inf := &s.inferences[k.g]; output {
+			inf.send(msg[8*k.at:], k)
+		} else {
+			s.open(msg[8*k.at:], inf, k)
 		}
-		s.c.plan.Public(i, inf.shares[i], in...)
-	}
+	})
+	s.sent++
+	return msg, output
 }
 
-// open appends z_S = y_S + R_S + off of the given activations to answer, which
-// has the room, and opens them for the server: with z_C in its bundle it knows
-// C as soon as the client does.
-func (s *Server) open(inf *serverInference, nodes []int, answer []byte) {
-	for _, i := range nodes {
-		n := &s.c.plan.Nodes[i]
-		a := &inf.acts[s.c.layer[i]]
-		ring.Add(a.mask, a.mask, inf.shares[n.Inputs[0]])
-		answer = appendVector(answer, a.mask)
-		ring.OpenMasked(a.mask, a.mask, a.opening, n.Act.Fw, n.Act.M)
+// Unanswered returns how many bytes the client has been sent that it has not
+// answered: answers have the length of what they answer.
+func (s *Server) Unanswered() int {
+	n := 0
+	for i := max(0, s.received-s.inputs); i < min(s.sent, len(s.incoming)-s.inputs); i++ {
+		n += s.outgoing[i].bytes()
 	}
+	return n
 }
 
-// Evaluate computes the server's shares of the activations opened by the last
-// step. Step does it when the next message is in; calling it while that message
-// is on its way saves the time.
-func (s *Server) Evaluate() {
-	if s.evaluated || s.over {
+// Done reports whether everything has been sent.
+func (s *Server) Done() bool { return s.sent == len(s.outgoing) }
+
+// ready reports whether what the next message depends on is there.
+func (s *Server) ready() bool {
+	b := &s.outgoing[s.sent]
+	for g := b.g0; g < b.g1; g++ {
+		for _, need := range b.needs {
+			if s.inferences[g].rows[need.node] < need.n {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// compute computes the rows of a step that are not there yet, in all inferences of
+// a band: messages go in order, so all have the same.
+func (s *Server) compute(b *band, step rows) {
+	inferences := s.inferences[b.g0:b.g1]
+	from := inferences[0].rows[step.node]
+	if from >= step.n {
 		return
 	}
-	nodes := s.c.rounds[s.round-1]
-	each(len(s.inferences), func(g int) {
-		inf := &s.inferences[g]
-		for _, i := range nodes {
-			l := s.c.layer[i]
-			a := &inf.acts[l]
-			s.c.pascal[l].Eval(inf.shares[i], 0, a.mask, a.rho, a.powers)
+	n := &s.c.plan.Nodes[step.node]
+	if n.Op == model.OpLinear {
+		// y_S = W·d + s + b
+		dst, src := make([][]uint64, len(inferences)), make([][]uint64, len(inferences))
+		for g := range inferences {
+			dst[g], src[g] = inferences[g].shares[step.node], inferences[g].shares[n.Inputs[0]]
 		}
+		s.c.kernels[s.c.layer[step.node]].AddRows(dst, src, from, step.n)
+	} else {
+		ring.Parallel(len(inferences), func(g int) {
+			inf := &inferences[g]
+			in := make([][]uint64, len(n.Inputs))
+			for j, k := range n.Inputs {
+				in[j] = inf.shares[k]
+			}
+			s.c.plan.PublicRows(step.node, from, step.n, inf.shares[step.node], in...)
+		})
+	}
+	for g := range inferences {
+		inferences[g].rows[step.node] = step.n
+	}
+}
+
+// open writes z_S = y_S + R_S + off of a block of an activation to msg, and opens
+// it for the server: with z_C in its bundle it knows C as soon as the client does.
+func (s *Server) open(msg []byte, inf *serverInference, k block) {
+	n, a := &s.c.plan.Nodes[k.node], &inf.acts[s.c.layer[k.node]]
+	z, y := a.mask[k.from:k.to], inf.shares[n.Inputs[0]][k.from:k.to]
+	for e := range z {
+		z[e] += y[e]
+		binary.LittleEndian.PutUint64(msg[8*e:], z[e])
+	}
+	ring.OpenMasked(z, z, a.opening[k.from:k.to], n.Act.Fw, n.Act.M)
+}
+
+// send writes y_S of a block of the output to msg, dithered.
+func (inf *serverInference) send(msg []byte, k block) {
+	y, dither := inf.shares[k.node][k.from:k.to], inf.dither[k.from:k.to]
+	for e := range y {
+		binary.LittleEndian.PutUint64(msg[8*e:], y[e]+dither[e])
+	}
+}
+
+// Evaluate computes the server's shares p_S of the activations of one message sent,
+// if there is one whose are not computed. Step does it when the client's answer is
+// in; calling it while that is on its way saves the time.
+func (s *Server) Evaluate() bool {
+	if s.failed || s.shared == min(s.sent, len(s.incoming)-s.inputs) {
+		return false
+	}
+	blocks := s.outgoing[s.shared].blocks()
+	ring.Parallel(len(blocks), func(i int) {
+		k := blocks[i]
+		inf, l := &s.inferences[k.g], s.c.layer[k.node]
+		a := &inf.acts[l]
+		s.c.pascal[l].Eval(inf.shares[k.node][k.from:k.to], 0, a.mask[k.from:k.to], a.rho[k.from:k.to], slicePowers(a.powers, k.from, k.to))
 	})
-	s.evaluated = true
+	s.shared++
+	return true
+}
+
+// slicePowers returns elements from to to (exclusive) of each vector.
+func slicePowers(v []ring.Vec128, from, to int) []ring.Vec128 {
+	part := make([]ring.Vec128, len(v))
+	for k := range v {
+		part[k] = v[k].Slice(from, to)
+	}
+	return part
 }

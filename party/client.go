@@ -10,6 +10,7 @@ import (
 	"pascaline/correlation"
 	"pascaline/link"
 	"pascaline/model"
+	"pascaline/online"
 	"pascaline/store"
 )
 
@@ -22,6 +23,8 @@ type Client struct {
 	spec  *correlation.BundleSpec
 	store *store.Store
 	pair  store.Pair
+
+	circuit *online.Circuit // of the plan
 
 	// claims serialises choosing bundles and claiming them, so that two batches
 	// do not choose the same.
@@ -58,6 +61,10 @@ func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan
 	}
 	if plan != nil {
 		c.hash, c.spec = plan.Hash(), plan.Bundle()
+		var err error
+		if c.circuit, err = online.NewCircuit(plan, nil); err != nil {
+			return nil, Meeting{}, err
+		}
 	}
 	c.pair = store.Pair{Peer: server, Plan: c.hash}
 	m, err := c.meet(ctx)

@@ -186,7 +186,7 @@ func TestAStalledClientIsCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello, err := proto.Marshal(&api.Hello{Version: 2, Purpose: purpose, Plan: hash[:], Store: w.clientStore[:], Bundles: 1})
+		hello, err := proto.Marshal(&api.Hello{Version: 3, Purpose: purpose, Plan: hash[:], Store: w.clientStore[:], Bundles: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

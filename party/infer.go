@@ -22,6 +22,7 @@ var ErrEmpty = errors.New("too few bundles are ready")
 type Batch struct {
 	stream  *link.Stream
 	machine *online.Client
+	outbox  *outbox
 	client  *Client
 	size    int
 }
@@ -29,8 +30,8 @@ type Batch struct {
 // Inference is what a batch cost online.
 type Inference struct {
 	Latency time.Duration // from the inputs at hand to the outputs at hand
-	Rounds  int64
-	Traffic link.Traffic // of the client's connection meanwhile, on the wire
+	Rounds  int           // round trips that follow each other
+	Traffic link.Traffic  // of the client's connection meanwhile, on the wire
 	// Payload is what the inference's messages hold, without the framing and
 	// whatever else the connection carried meanwhile.
 	Payload link.Traffic
@@ -75,14 +76,14 @@ func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error
 	if err := api.Send(ctx, s, api.Kind_CLAIM, &api.Claim{Ids: encodeIDs(ids)}); err != nil {
 		return nil, err
 	}
-	machine, err := online.NewClient(c.plan, bundles) // while the server claims
+	machine, err := online.NewClient(c.circuit, bundles) // while the server claims
 	if err != nil {
 		return nil, err
 	}
 	if err := api.Receive(ctx, s, api.Kind_CLAIM_REPLY, helloLimit, &api.ClaimReply{}); err != nil {
 		return nil, err
 	}
-	return &Batch{stream: s, machine: machine, client: c, size: n}, nil
+	return &Batch{stream: s, machine: machine, outbox: newOutbox(s, machine.LongestMessage()), client: c, size: n}, nil
 }
 
 func tooFew(ready, n int) error {
@@ -121,37 +122,46 @@ func (c *Client) claim(n int) (ids []store.ID, bundles []*correlation.Bundle, er
 func (b *Batch) Infer(ctx context.Context, inputs [][]uint64) (outputs [][]uint64, report Inference, err error) {
 	defer b.stream.Close()
 	began, before, payload := time.Now(), b.client.conn.Traffic(), b.stream.Traffic()
-	msg, err := b.machine.Start(inputs)
-	for last := false; !last; {
-		var reply []byte
-		if err == nil {
-			reply, err = b.exchange(ctx, msg)
-		}
-		if err == nil {
-			msg, last, err = b.machine.Step(reply)
-		}
-		if err != nil {
-			return nil, report, fmt.Errorf("inferring: %w", err)
-		}
-		report.Rounds++
+	err = b.outbox.during(ctx, func(ctx context.Context) error { return b.infer(ctx, inputs) })
+	if err != nil {
+		return nil, report, fmt.Errorf("inferring: %w", err)
 	}
 	report.Latency = time.Since(began)
+	report.Rounds = b.client.circuit.Rounds()
 	report.Traffic = b.client.conn.Traffic().Sub(before)
 	report.Payload = b.stream.Traffic().Sub(payload)
 	return b.machine.Outputs(), report, nil
 }
 
-// exchange sends the client's message of a round and receives the server's.
-func (b *Batch) exchange(ctx context.Context, msg []byte) ([]byte, error) {
-	if err := b.stream.Send(ctx, api.Kind_MASKED, msg); err != nil {
-		return nil, err
+// infer sends the input and answers what the server sends, message by message.
+func (b *Batch) infer(ctx context.Context, inputs [][]uint64) error {
+	if err := b.machine.Start(inputs); err != nil {
+		return err
 	}
-	size, last := b.machine.MessageSize()
-	kind := api.Kind_MASKED_SUM
-	if last {
-		kind = api.Kind_OUTPUT
+	buf := b.outbox.buffer()
+	for msg := b.machine.Next(buf); msg != nil; msg = b.machine.Next(buf) {
+		b.outbox.send(api.Kind_MASKED, msg)
+		buf = b.outbox.buffer()
 	}
-	return b.stream.Recv(ctx, kind, size)
+	for {
+		size, output := b.machine.Due()
+		kind := api.Kind_MASKED_SUM
+		if output {
+			kind = api.Kind_OUTPUT
+		}
+		msg, err := b.stream.RecvInto(ctx, kind, buf[:size])
+		if err != nil {
+			return err
+		}
+		answer, done, err := b.machine.Step(msg)
+		if err != nil || done {
+			return err
+		}
+		if !output {
+			b.outbox.send(api.Kind_MASKED, answer)
+			buf = b.outbox.buffer()
+		}
+	}
 }
 
 // Size returns how many inferences the batch is for.

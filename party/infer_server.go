@@ -46,7 +46,7 @@ func (v *visit) infer(ctx context.Context, n int) error {
 	if err != nil {
 		return v.storeFailed(fmt.Sprintf("claiming %d bundles", n), err)
 	}
-	machine, err := online.NewServer(v.Model.Plan, v.Model.Weights, bundles)
+	machine, err := online.NewServer(v.circuit, bundles)
 	if err != nil {
 		return err
 	}
@@ -55,34 +55,60 @@ func (v *visit) infer(ctx context.Context, n int) error {
 	if err := api.Send(ctx, v.stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}
-	msg, err := awaitInput(ctx, v.stream, machine.MessageSize())
+	out := newOutbox(v.stream, machine.LongestMessage())
+	msg, err := awaitInput(ctx, v.stream, machine.Due())
 	if err != nil {
 		return err
 	}
 	v.log.Debug("inferring", "inferences", len(ids))
 	began := time.Now()
-	for round := 1; ; round++ {
-		reply, last, err := machine.Step(msg)
+	if err := out.during(ctx, func(ctx context.Context) error { return v.answer(ctx, machine, out, msg) }); err != nil {
+		return err
+	}
+	v.log.Info("inferred", "inferences", len(ids), "took", time.Since(began).Round(time.Microsecond))
+	return nil
+}
+
+// answer serves the messages of a batch, the first of which is in. What the client
+// waits for comes first; the server's own shares are evaluated while there is
+// nothing else to do.
+func (v *visit) answer(ctx context.Context, machine *online.Server, out *outbox, msg []byte) error {
+	if err := machine.Step(msg); err != nil {
+		return err
+	}
+	buf := out.buffer()
+	for !machine.Done() {
+		var reply []byte
+		var output bool
+		if machine.Unanswered() < mostUnanswered {
+			reply, output = machine.Next(buf)
+		}
+		if reply != nil {
+			kind := api.Kind_MASKED_SUM
+			if output {
+				kind = api.Kind_OUTPUT
+			}
+			out.send(kind, reply)
+			buf = out.buffer()
+			continue
+		}
+		if machine.Evaluate() {
+			continue
+		}
+		msg, err := v.stream.RecvInto(ctx, api.Kind_MASKED, buf[:machine.Due()])
 		if err != nil {
 			return err
 		}
-		kind := api.Kind_MASKED_SUM
-		if last {
-			kind = api.Kind_OUTPUT
-		}
-		if err := v.stream.Send(ctx, kind, reply); err != nil {
+		if err := machine.Step(msg); err != nil {
 			return err
 		}
-		if last {
-			v.log.Info("inferred", "inferences", len(ids), "took", time.Since(began).Round(time.Microsecond))
-			return nil
-		}
-		machine.Evaluate()
-		if msg, err = v.stream.Recv(ctx, api.Kind_MASKED, machine.MessageSize()); err != nil {
-			return fmt.Errorf("round %d: %w", round, err)
-		}
 	}
+	return nil
 }
+
+// mostUnanswered bounds what is sent of a batch before answers are taken. It is
+// less than the link's windows hold: else both parties could wait for room to send.
+const mostUnanswered = 12 << 20
 
 // awaitClaim waits for the client's claim of n bundles. An honest client has only
 // to write its own: memory is not held for long for one that does nothing.

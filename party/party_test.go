@@ -572,7 +572,7 @@ func TestTrafficIsEightBytesPerActivation(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := int64(len(spec.Activations) + 1); report.Rounds != want {
+		if want := len(spec.Activations) + 1; report.Rounds != want {
 			t.Errorf("%d rounds, want activation layers + 1 = %d", report.Rounds, want)
 		}
 		for _, d := range []struct {

@@ -289,7 +289,7 @@ func (w *world) claim(c *client, id store.ID, from, to uint32) (*api.PoolClaimRe
 		return nil, err
 	}
 	defer s.Close()
-	hello := &api.Hello{Version: 2, Purpose: api.Purpose_PURPOSE_VERIFY, Store: w.clientStore[:]}
+	hello := &api.Hello{Version: 3, Purpose: api.Purpose_PURPOSE_VERIFY, Store: w.clientStore[:]}
 	ask := &api.PoolClaim{Ranges: []*api.PoolRange{{Id: id[:], From: from, To: to}}}
 	reply := &api.PoolClaimReply{}
 	return reply, errors.Join(
@@ -313,7 +313,7 @@ func TestAClaimThatIsNotAwaitedTakesNoMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello := &api.Hello{Version: 2, Purpose: api.Purpose_PURPOSE_VERIFY, Store: w.clientStore[:]}
+		hello := &api.Hello{Version: 3, Purpose: api.Purpose_PURPOSE_VERIFY, Store: w.clientStore[:]}
 		ask := &api.PoolClaim{Ranges: []*api.PoolRange{{Id: id[:], From: 100 * i, To: 100*i + 100}}}
 		if err := errors.Join(
 			api.Send(t.Context(), s, api.Kind_HELLO, hello),

@@ -14,6 +14,7 @@ import (
 	"pascaline/link"
 	"pascaline/model"
 	"pascaline/offline"
+	"pascaline/online"
 	"pascaline/store"
 )
 
@@ -38,6 +39,8 @@ type Server struct {
 	Config
 	plan [32]byte // zero without a model
 	spec *correlation.BundleSpec
+
+	circuit *online.Circuit // of the model
 
 	warm      *quota     // what is claimed and waits in memory for its inputs
 	producing *turnstile // production runs
@@ -75,6 +78,10 @@ func NewServer(c Config) (*Server, error) {
 			return nil, fmt.Errorf("serving a model: %w", model.ErrNoWeights)
 		}
 		s.plan, s.spec = c.Model.Plan.Hash(), c.Model.Plan.Bundle()
+		var err error
+		if s.circuit, err = online.NewCircuit(c.Model.Plan, c.Model.Weights); err != nil {
+			return nil, fmt.Errorf("serving a model: %w", err)
+		}
 	}
 	return s, nil
 }

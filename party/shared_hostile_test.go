@@ -20,7 +20,7 @@ func open(t *testing.T, conn *link.Conn, hello *api.Hello) *link.Stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(stream.Close)
-	hello.Version = 2
+	hello.Version = 3
 	if err := api.Send(t.Context(), stream, api.Kind_HELLO, hello); err != nil {
 		t.Fatal(err)
 	}
@@ -165,9 +165,9 @@ func TestInputsThatAreNoneAreRefused(t *testing.T) {
 		mustSay(t, ask(t.Context(), open(t, conn, hello), 1, 1, online.Dealt{Words: make([]uint64, 71)}), "neither a seed nor 72 words")
 		mustSay(t, ask(t.Context(), open(t, conn, hello), 1, 2, seed), "prepared for 1 inferences; 1 of them are left")
 		for _, wrong := range []*api.Hello{
-			{Version: 2, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[:], Bundles: 1 << 20},
-			{Version: 2, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[:], Bundles: 0},
-			{Version: 2, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[1:], Bundles: 1},
+			{Version: 3, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[:], Bundles: 1 << 20},
+			{Version: 3, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[:], Bundles: 0},
+			{Version: 3, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[1:], Bundles: 1},
 			{Version: 1, Purpose: api.Purpose_PURPOSE_SHARED_INFER, Plan: hash[:], Bundles: 1},
 		} {
 			stream, err := conn.Open(t.Context())

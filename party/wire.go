@@ -12,7 +12,7 @@ import (
 const (
 	// protocolVersion changes with every change of what the parties say to each
 	// other.
-	protocolVersion = 2
+	protocolVersion = 3
 
 	helloLimit = 4096
 	// maxHalves bounds the halves of a meeting: 12 MiB on the wire.

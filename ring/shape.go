@@ -28,6 +28,15 @@ func (s ConvShape) OutH() int { return (s.H+s.PadTop+s.PadBottom-s.KH)/s.StrideH
 // OutW returns the width of the output.
 func (s ConvShape) OutW() int { return (s.W+s.PadLeft+s.PadRight-s.KW)/s.StrideW + 1 }
 
+// InRows returns how many rows of the input, from the top, the first n rows of
+// the output depend on.
+func (s ConvShape) InRows(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return min(max(0, (n-1)*s.StrideH-s.PadTop+s.KH), s.H)
+}
+
 // InLen, OutLen and WeightLen return the number of elements of the input, the
 // output and the weights.
 func (s ConvShape) InLen() int     { return s.H * s.W * s.C }

@@ -37,7 +37,7 @@ type inferenceReport struct {
 	Batch         int      `json:"batch"`
 	LatencyMS     float64  `json:"latency_ms"` // median over the batches
 	LatencyP95MS  float64  `json:"latency_p95_ms"`
-	Rounds        int64    `json:"rounds"`
+	Rounds        int      `json:"rounds"`
 	SentBytes     int64    `json:"sent_bytes"` // per inference
 	ReceivedBytes int64    `json:"received_bytes"`
 	Traffic       string   `json:"traffic"` // what the bytes are: onWire or payload

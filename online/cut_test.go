@@ -1,0 +1,196 @@
+package online
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pascaline/internal/plantest"
+	"pascaline/model"
+	"pascaline/ring"
+)
+
+// largeNetwork has activation layers of several messages each, strides, a residual
+// branch, a sum of windows and a reshape between rows of different lengths:
+//
+//	input ─ conv ─ act ─┬─ conv (stride 2) ─┬─ add ─ act ─ reshape ─ linear
+//	                    └─ pool ─ conv 1×1 ─┘
+func largeNetwork(r *rand.Rand) (*model.Plan, *model.Weights) {
+	const fa, fw = 9, 8
+	act := func(alpha ...int64) *model.Activation {
+		return &model.Activation{Alpha: alpha, Q: 10, Fa: fa, Fw: fw, M: 21, MaskBits: 62 - fw}
+	}
+	high, low := model.Shape{H: 54, W: 64, C: 20}, model.Shape{H: 27, W: 32, C: 40}
+	conv := ring.ConvShape{H: 54, W: 64, C: 2, K: 20, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
+	down := ring.ConvShape{H: 54, W: 64, C: 20, K: 40, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
+	pool := ring.ConvShape{H: 54, W: 64, C: 20, K: 20, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	one := ring.ConvShape{H: 27, W: 32, C: 20, K: 40, KH: 1, KW: 1, StrideH: 1, StrideW: 1}
+	p := &model.Plan{Name: "large", Sigma: 40, Nodes: []model.Node{
+		{Name: "input", Op: model.OpInput, Shape: model.Shape{H: 54, W: 64, C: 2}, Frac: fa},
+		{Name: "conv1", Op: model.OpLinear, Inputs: []int{0}, Shape: high, Frac: fa + fw, Linear: conv},
+		{Name: "act1", Op: model.OpPolynomial, Inputs: []int{1}, Shape: high, Frac: fa, Act: act(322, 512, 160)},
+		{Name: "conv2", Op: model.OpLinear, Inputs: []int{2}, Shape: low, Frac: fa + fw, Linear: down},
+		{Name: "pool", Op: model.OpPool, Inputs: []int{2}, Shape: model.Shape{H: 27, W: 32, C: 20}, Frac: fa, Pool: pool},
+		{Name: "conv3", Op: model.OpLinear, Inputs: []int{4}, Shape: low, Frac: fa + fw, Linear: one},
+		{Name: "add", Op: model.OpAdd, Inputs: []int{3, 5}, Shape: low, Frac: fa + fw, Shifts: []uint{0, 0}},
+		{Name: "act2", Op: model.OpPolynomial, Inputs: []int{6}, Shape: low, Frac: fa, Act: act(0, 512, 100)},
+		{Name: "flat", Op: model.OpReshape, Inputs: []int{7}, Shape: model.Shape{H: 135, W: 1, C: 256}, Frac: fa},
+		{Name: "linear", Op: model.OpLinear, Inputs: []int{8}, Shape: model.Shape{H: 135, W: 1, C: 3}, Frac: fa + fw,
+			Linear: ring.ConvShape{H: 135, W: 1, C: 256, K: 3, KH: 1, KW: 1, StrideH: 1, StrideW: 1}},
+	}}
+	w := &model.Weights{}
+	for _, n := range p.Nodes {
+		if n.Op == model.OpLinear {
+			l := model.LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.Linear.K)}
+			for i := range l.W {
+				l.W[i] = int16(r.IntN(41) - 20)
+			}
+			w.Layers = append(w.Layers, l)
+		}
+	}
+	return p, w
+}
+
+func TestLargeLayersTravelInBandsOfRows(t *testing.T) {
+	p, w := largeNetwork(rand.New(rand.NewPCG(31, 32)))
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	input, activations, output := layOut(t, p, w).schedule(2)
+	if len(input) != 1 || len(output) != 1 || input[0].elements != 54*64*2 || output[0].bytes() != 2*8*135*3 {
+		t.Errorf("%d messages of input and %d of output", len(input), len(output))
+	}
+	// 69,120 elements are cut in three, 34,560 in two; of two inferences each.
+	var sizes []int
+	for _, b := range activations {
+		if b.g1 != b.g0+1 {
+			t.Errorf("a band of a large layer carries inferences %d to %d", b.g0, b.g1)
+		}
+		sizes = append(sizes, b.elements)
+	}
+	if want := []int{23040, 23040, 23040, 23040, 23040, 23040, 13 * 1280, 14 * 1280, 13 * 1280, 14 * 1280}; !slices.Equal(sizes, want) {
+		t.Errorf("messages of %d elements, want %d", sizes, want)
+	}
+}
+
+// Every element of every round is sent once, whatever the size of the batch.
+func TestBandsCoverEachRoundOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(33, 34))
+	small, _ := plantest.Network(r)
+	large, _ := largeNetwork(r)
+	for _, p := range []*model.Plan{small, large} {
+		for _, n := range []int{1, 2, 7, 1000} {
+			c := layOut(t, p, nil)
+			input, activations, output := c.schedule(n)
+			seen := make([][]int, len(p.Nodes))
+			for i := range seen {
+				seen[i] = make([]int, n) // elements so far, in order
+			}
+			for _, b := range slices.Concat(input, activations, output) {
+				if b.bytes() > 8*max(bandElements, b.elements) {
+					t.Errorf("a message of %d bytes for %d inferences", b.bytes(), b.g1-b.g0)
+				}
+				at := 0
+				for _, k := range b.blocks() {
+					if k.at != at || k.from != seen[k.node][k.g] {
+						t.Fatalf("%s: elements %d to %d of node %d lie at %d, after %d at %d", p.Name, k.from, k.to, k.node, k.at, seen[k.node][k.g], at)
+					}
+					seen[k.node][k.g] = k.to
+					at += k.to - k.from
+				}
+			}
+			for i, node := range p.Nodes {
+				want := 0
+				if node.Op == model.OpInput || node.Op == model.OpPolynomial || i == len(p.Nodes)-1 {
+					want = node.Shape.Len()
+				}
+				for g, got := range seen[i] {
+					if got != want {
+						t.Fatalf("%s: %d elements of node %d of inference %d are sent, want %d", p.Name, got, i, g, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// run lets the two machines run with messages under way: whenever the server could
+// send or take, chance decides, and so for the client. It returns the outputs and how
+// often the server sent while answers to what it had sent before were out.
+func run(t *testing.T, r *rand.Rand, s *Server, c *Client, inputs [][]uint64) (outputs [][]uint64, ahead int) {
+	t.Helper()
+	up, down := begin(t, c, inputs), [][]byte(nil)
+	for c.Outputs() == nil {
+		if r.IntN(2) == 0 {
+			if reply, _ := s.Next(nil); reply != nil {
+				down = append(down, reply)
+				if s.Unanswered() > len(reply) {
+					ahead++
+				}
+			}
+		}
+		if r.IntN(3) == 0 {
+			s.Evaluate()
+		}
+		if r.IntN(2) == 0 && len(up) > 0 {
+			if err := s.Step(up[0]); err != nil {
+				t.Fatal(err)
+			}
+			up = up[1:]
+		}
+		if r.IntN(2) == 0 && len(down) > 0 {
+			answer, _, err := c.Step(down[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			down = down[1:]
+			if answer != nil {
+				up = append(up, answer)
+			}
+		}
+	}
+	return c.Outputs(), ahead
+}
+
+// The order in which messages overtake work decides nothing: the same bundles give
+// the same outputs, and they are the network's.
+func TestOverlappingMessagesChangeNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(35, 36))
+	p, w := largeNetwork(r)
+	server, client, b0, b1 := pairUp(t, p, w, 2)
+	inputs := [][]uint64{plantest.Input(r, 54*64*2, 9), plantest.Input(r, 54*64*2, 9)}
+	want, _, toClient := exchange(t, server, client, inputs)
+	for g := range inputs {
+		clear := plantest.Evaluate(p, w, inputs[g])
+		for e := range clear {
+			got := float64(int64(want[g][e])) / (1 << 17)
+			if d := got - clear[e]; d > 0.1 || d < -0.1 {
+				t.Fatalf("inference %d: output %d is %.4f, want %.4f", g, e, got, clear[e])
+			}
+		}
+	}
+	if len(toClient) != 11 {
+		t.Errorf("%d messages to the client, want 11", len(toClient))
+	}
+	pipelined := 0
+	for range 5 {
+		s, err := NewServer(layOut(t, p, w), b0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewClient(layOut(t, p, nil), b1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ahead := run(t, r, s, c, inputs)
+		pipelined += ahead
+		for g := range want {
+			if !slices.Equal(got[g], want[g]) {
+				t.Errorf("another order of messages gives another output of inference %d", g)
+			}
+		}
+	}
+	if pipelined == 0 {
+		t.Error("the server never sent before all it had sent was answered")
+	}
+}
