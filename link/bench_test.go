@@ -46,8 +46,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 func BenchmarkBulk(b *testing.B) {
 	const size = 4 << 20
 	p := serve(b, func(ctx context.Context, s *Stream) error {
+		buf := make([]byte, size)
 		for {
-			if _, _, err := s.RecvNext(ctx, Due{api.Kind_HELLO, size}); err != nil {
+			if _, err := s.RecvInto(ctx, api.Kind_HELLO, buf); err != nil {
 				return nil
 			}
 		}
