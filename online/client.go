@@ -96,7 +96,7 @@ func (c *Client) Next(buf []byte) []byte {
 	}
 	b := &c.input[c.sent]
 	msg := slices.Grow(buf[:0], b.bytes())[:b.bytes()]
-	for _, k := range b.blocks() {
+	for _, k := range b.blocks(additionBlock) {
 		x, r, out := c.inputs[k.g][k.from:k.to], c.inferences[k.g].input[k.from:k.to], msg[8*k.at:]
 		for e := range x {
 			binary.LittleEndian.PutUint64(out[8*e:], x[e]-r[e])
@@ -131,7 +131,7 @@ func (c *Client) Step(msg []byte) (answer []byte, done bool, err error) {
 		return nil, false, fmt.Errorf("message %d: the server's share %w", c.received+1, wrongLength(msg, b))
 	}
 	output := c.received >= c.answers
-	blocks := b.blocks()
+	blocks := b.blocks(evaluationBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		if k := blocks[i]; output {
 			c.finish(msg[8*k.at:], k)
@@ -151,7 +151,7 @@ func (c *Client) Step(msg []byte) (answer []byte, done bool, err error) {
 func (c *Client) activate(msg []byte, k block) {
 	n, l := &c.c.plan.Nodes[k.node], c.c.layer[k.node]
 	a := &c.inferences[k.g].acts[l]
-	var buf [blockElements]uint64
+	var buf [evaluationBlock]uint64
 	v := buf[:k.to-k.from]
 	for e := range v {
 		v[e] = binary.LittleEndian.Uint64(msg[8*e:])

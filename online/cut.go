@@ -137,9 +137,13 @@ func (c *Circuit) schedule(n int) (input, activations, output []band) {
 	return bands(c.input, n), activations, bands(c.rounds[last].cuts, n)
 }
 
-// blockElements is how much of a band one core works on at a time: what one block
-// reads and writes stays in its second-level cache.
-const blockElements = 2048
+// What one core works on at a time of a band: of an evaluation, so much that what it
+// reads and writes stays in the second-level cache; of an addition, so much that it
+// takes longer than waking another core.
+const (
+	evaluationBlock = 2048
+	additionBlock   = 1 << 14
+)
 
 // A block is neighbouring elements of a piece: of inference g, at at in the
 // message.
@@ -147,14 +151,14 @@ type block struct {
 	g, node, from, to, at int
 }
 
-// blocks cuts a band for the cores.
-func (b *band) blocks() []block {
-	var all []block
+// blocks cuts a band into blocks of at most size elements, for the cores.
+func (b *band) blocks(size int) []block {
+	all := make([]block, 0, (b.g1-b.g0)*(len(b.pieces)+b.elements/size))
 	at := 0
 	for g := b.g0; g < b.g1; g++ {
 		for _, p := range b.pieces {
-			for from := p.from; from < p.to; from += blockElements {
-				to := min(from+blockElements, p.to)
+			for from := p.from; from < p.to; from += size {
+				to := min(from+size, p.to)
 				all = append(all, block{g, p.node, from, to, at})
 				at += to - from
 			}

@@ -91,7 +91,7 @@ func TestBandsCoverEachRoundOnce(t *testing.T) {
 					t.Errorf("a message of %d bytes for %d inferences", b.bytes(), b.g1-b.g0)
 				}
 				at := 0
-				for _, k := range b.blocks() {
+				for _, k := range b.blocks(1000) {
 					if k.at != at || k.from != seen[k.node][k.g] {
 						t.Fatalf("%s: elements %d to %d of node %d lie at %d, after %d at %d", p.Name, k.from, k.to, k.node, k.at, seen[k.node][k.g], at)
 					}

@@ -138,7 +138,7 @@ func (s *Server) Step(msg []byte) error {
 	for s.shared <= activation {
 		s.Evaluate()
 	}
-	blocks := b.blocks()
+	blocks := b.blocks(additionBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		k := blocks[i]
 		d, in := s.inferences[k.g].shares[k.node][k.from:k.to], msg[8*k.at:]
@@ -169,7 +169,7 @@ func (s *Server) Next(buf []byte) (msg []byte, output bool) {
 	}
 	msg = slices.Grow(buf[:0], b.bytes())[:b.bytes()]
 	output = s.sent >= len(s.incoming)-s.inputs
-	blocks := b.blocks()
+	blocks := b.blocks(additionBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		k := blocks[i]
 		if inf := &s.inferences[k.g]; output {
@@ -266,7 +266,7 @@ func (s *Server) Evaluate() bool {
 	if s.failed || s.shared == min(s.sent, len(s.incoming)-s.inputs) {
 		return false
 	}
-	blocks := s.outgoing[s.shared].blocks()
+	blocks := s.outgoing[s.shared].blocks(evaluationBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		k := blocks[i]
 		inf, l := &s.inferences[k.g], s.c.layer[k.node]
