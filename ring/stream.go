@@ -60,7 +60,6 @@ type Stream struct {
 	block cipher.Block
 	start [aes.BlockSize]byte // the first counter block
 	ctr   cipher.Stream
-	buf   [4096]byte
 }
 
 // NewStream opens the stream of seed in the given domain: the AES key and the
@@ -87,28 +86,28 @@ func (s *Stream) Seek(n uint64) {
 	binary.BigEndian.PutUint64(counter[8:], low)
 	binary.BigEndian.PutUint64(counter[:], binary.BigEndian.Uint64(counter[:])+carry)
 	s.ctr = cipher.NewCTR(s.block, counter[:])
-	s.Read(s.buf[:n%words*8])
+	var skipped [aes.BlockSize]byte
+	s.Read(skipped[:n%words*8])
 }
+
+// zeros are what the keystream is added to: reading them from the first-level
+// cache costs less than clearing the destination before.
+var zeros [4096]byte
 
 // Read fills p with keystream; it never fails.
 func (s *Stream) Read(p []byte) (int, error) {
-	clear(p)
-	s.ctr.XORKeyStream(p, p)
+	for at := 0; at < len(p); at += len(zeros) {
+		n := min(len(p)-at, len(zeros))
+		s.ctr.XORKeyStream(p[at:][:n], zeros[:n])
+	}
 	return len(p), nil
 }
 
 // Fill fills dst with uniform elements of Z_{2^64}. It consumes exactly eight
 // bytes of keystream per element, so a stream may be filled in any pieces.
 func (s *Stream) Fill(dst []uint64) {
-	for len(dst) > 0 {
-		n := min(len(dst), len(s.buf)/8)
-		b := s.buf[:8*n]
-		s.Read(b)
-		for i := range n {
-			dst[i] = binary.LittleEndian.Uint64(b[8*i:])
-		}
-		dst = dst[n:]
-	}
+	s.Read(memory(dst))
+	fromLittleEndian(dst)
 }
 
 // FillBits fills dst with uniform integers below 2^bits, 0 ≤ bits ≤ 64. It
