@@ -24,8 +24,11 @@ func OpeningOffset(fw, m uint) uint64 {
 func OpenMasked(c, z0, z1 []uint64, fw, m uint) {
 	sameLength("OpenMasked", len(c), len(z0), len(z1))
 	z0, z1 = z0[:len(c)], z1[:len(c)]
-	back := uint64(openingSlack+1<<m) >> fw
+	back := openingBack(fw, m)
 	for i := range c {
-		c[i] = (z0[i]+z1[i]+openingSlack)>>fw - back
+		c[i] = (z0[i]+z1[i]+openingSlack)>>(fw&63) - back // &63: one instruction
 	}
 }
+
+// openingBack is what (C + openingSlack)>>fw is above c.
+func openingBack(fw, m uint) uint64 { return uint64(openingSlack+1<<m) >> fw }

@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"math/big"
+	"unsafe"
 )
 
 // Degrees that a [Pascal] takes.
@@ -99,15 +100,27 @@ func (p *Pascal) Shift() uint { return p.shift }
 // is with probability |p|/2^128 (see [Pascal.Magnitude]). Over uniform shares
 // the rounding has no bias.
 func (p *Pascal) Eval(dst []uint64, party int, c, rho []uint64, shares []Vec128) {
-	sameLength("Pascal.Eval", len(dst), len(c), len(rho))
-	sameLength("Pascal.Eval powers", p.degree-1, len(shares))
-	for _, v := range shares {
-		sameLength("Pascal.Eval shares", len(dst), len(v.Lo), len(v.Hi))
-	}
-	if done := p.evalVector(dst, party, c, rho, shares); done < len(dst) {
+	sameLength("Pascal.Eval", len(dst), len(c))
+	p.sameLength("Pascal.Eval", len(dst), rho, shares)
+	v := pascalVectors{dst: unsafe.SliceData(dst), masked: unsafe.SliceData(c)}
+	if done := p.runVector(v, party, rho, shares, 0, 0); done < len(dst) {
 		p.evalPortable(dst, party, c, rho, shares, done)
 	}
 }
+
+// sameLength checks a party's powers of ρ.
+func (p *Pascal) sameLength(op string, n int, rho []uint64, shares []Vec128) {
+	sameLength(op, n, len(rho))
+	sameLength(op, p.degree-1, len(shares))
+	for _, v := range shares {
+		sameLength(op, n, len(v.Lo), len(v.Hi))
+	}
+}
+
+// pascalVectors are the arguments and results of a vector kernel other than the
+// powers of ρ, at any address. Where z1 is nil, masked is c itself; where blind
+// is nil, it is not subtracted.
+type pascalVectors struct{ dst, masked, z1, blind *uint64 }
 
 // EvalClear sets dst to P(c) with fracOut fractional bits, rounded down, mod
 // 2^64: what the shares of [Pascal.Eval] at ρ = 0 add up to, to within one unit.

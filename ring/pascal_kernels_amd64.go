@@ -2,37 +2,37 @@
 
 package ring
 
-// pascal2AVX512 evaluates program, of degree 2, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal2AVX512 runs program, of degree 2, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal2AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal2AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal3AVX512 evaluates program, of degree 3, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal3AVX512 runs program, of degree 3, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal3AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal3AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal4AVX512 evaluates program, of degree 4, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal4AVX512 runs program, of degree 4, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal4AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal4AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal5AVX512 evaluates program, of degree 5, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal5AVX512 runs program, of degree 5, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal5AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal5AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal6AVX512 evaluates program, of degree 6, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal6AVX512 runs program, of degree 6, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal6AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal6AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal7AVX512 evaluates program, of degree 7, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal7AVX512 runs program, of degree 7, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal7AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal7AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal8AVX512 evaluates program, of degree 8, at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …
+// pascal8AVX512 runs program, of degree 8, on n elements, a multiple of 8.
 //
 //go:noescape
-func pascal8AVX512(dst *uint64, c *uint64, rho *uint64, shares **uint64, program *uint64, n int)
+func pascal8AVX512(vectors **uint64, program *uint64, open *uint64, n int)

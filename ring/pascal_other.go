@@ -4,5 +4,5 @@ package ring
 
 const pascalAVX512 = false
 
-// evalVector evaluates nothing: there are no vector kernels.
-func (p *Pascal) evalVector([]uint64, int, []uint64, []uint64, []Vec128) int { return 0 }
+// runVector computes nothing: there are no vector kernels.
+func (p *Pascal) runVector(pascalVectors, int, []uint64, []Vec128, uint, uint) int { return 0 }

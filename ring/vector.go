@@ -18,6 +18,15 @@ func (v Vec128) Len() int { return len(v.Lo) }
 // Slice returns elements i to j (exclusive), sharing v's memory.
 func (v Vec128) Slice(i, j int) Vec128 { return Vec128{Lo: v.Lo[i:j:j], Hi: v.Hi[i:j:j]} }
 
+// Slice128 appends elements i to j (exclusive) of each vector to dst, sharing
+// memory. With room for seven, dst need not grow for any [Pascal].
+func Slice128(dst, vectors []Vec128, i, j int) []Vec128 {
+	for _, v := range vectors {
+		dst = append(dst, v.Slice(i, j))
+	}
+	return dst
+}
+
 // Add sets dst = a + b mod 2^64, elementwise; dst may be a or b.
 func Add(dst, a, b []uint64) {
 	sameLength("Add", len(dst), len(a), len(b))

@@ -6,7 +6,7 @@
 //	Σ_j c^j·L_j,  L_j = k_j + Σ_{i=1..d−j} κ_ij·ρ^i
 //
 // by Horner's rule in c, the κ_ij and k_j public constants, and drops s bits of
-// the result. Numbers are in limbs of 52 bits, since VPMADD52 multiplies the low
+// the result. Before, it may open c, and after, subtract a mask. Numbers are in limbs of 52 bits, since VPMADD52 multiplies the low
 // 52 bits of its operands, whatever is above them, and adds one half of the
 // product: carries wait in the 12 bits above until a row is complete. The third
 // limb counts mod 2^24, and may hold anything above.
@@ -68,14 +68,34 @@ func main() {
 	Generate()
 }
 
+// The vectors that a kernel gets, as ring's pascalVectors has them.
+const (
+	result = iota
+	masked
+	opening
+	blind
+	powers // ρ, then for each ρ^i the low words and the high words
+)
+
 func pascal(degree int) {
 	name := fmt.Sprintf("pascal%dAVX512", degree)
-	TEXT(name, NOSPLIT, "func(dst, c, rho *uint64, shares **uint64, program *uint64, n int)")
-	Doc(name + " evaluates program, of degree " + fmt.Sprint(degree) + ", at n elements, a multiple of 8. shares are the low and the high words of the shares of ρ^2, ρ^3, …")
+	TEXT(name, NOSPLIT, "func(vectors **uint64, program, open *uint64, n int)")
+	Doc(name + " runs program, of degree " + fmt.Sprint(degree) + ", on n elements, a multiple of 8.")
 	Pragma("noescape")
-	dst, c, rho := Mem{Base: Load(Param("dst"), GP64())}, Mem{Base: Load(Param("c"), GP64())}, Mem{Base: Load(Param("rho"), GP64())}
-	shares, program := Mem{Base: Load(Param("shares"), GP64())}, Mem{Base: Load(Param("program"), GP64())}
+	vectors := Mem{Base: Load(Param("vectors"), GP64())}
+	program, open := Mem{Base: Load(Param("program"), GP64())}, Mem{Base: Load(Param("open"), GP64())}
 	n, e := Load(Param("n"), GP64()), GP64()
+	// vector gives eight elements of a vector; where there is none it goes to
+	// label none, unless that is empty.
+	vector := func(i int, none string) Mem {
+		base := GP64()
+		MOVQ(vectors.Offset(8*i), base)
+		if none != "" {
+			TESTQ(base, base)
+			JZ(LabelRef(none))
+		}
+		return Mem{Base: base}.Idx(e, 8)
+	}
 	XORQ(e, e)
 	at := 0 // where the program is
 	next := func() Mem {
@@ -93,7 +113,12 @@ func pascal(degree int) {
 
 	Label("elements")
 	x := newLimbs(3) // c, with its sign
-	VMOVDQU64(c.Idx(e, 8), x[0])
+	VMOVDQU64(vector(masked, ""), x[0])
+	VPADDQ(vector(opening, "opened"), x[0], x[0])
+	VPADDQ_BCST(open, x[0], x[0])
+	VPSRLVQ_BCST(open.Offset(8), x[0], x[0])
+	VPSUBQ_BCST(open.Offset(16), x[0], x[0])
+	Label("opened")
 	VPSRAQ(Imm(52), x[0], x[1])
 	VPSRAQ(Imm(63), x[0], x[2])
 	power := make([]limbs, degree+1) // the party's shares of ρ^i
@@ -102,7 +127,7 @@ func pascal(degree int) {
 		row := constant()
 		for i := 1; i <= degree-j; i++ {
 			if power[i] == nil {
-				power[i] = loadPower(i, rho, shares, e)
+				power[i] = loadPower(i, vector)
 			}
 			term(row, power[i], next, fmt.Sprintf("after%d_%d", i, j))
 		}
@@ -134,7 +159,9 @@ func pascal(degree int) {
 	VPBROADCASTQ(next(), negative)
 	VPXORQ(negative, lo, lo)
 	VPSUBQ(negative, lo, lo)
-	VMOVDQU64(lo, dst.Idx(e, 8))
+	VPSUBQ(vector(blind, "blinded"), lo, lo)
+	Label("blinded")
+	VMOVDQU64(lo, vector(result, ""))
 	ADDQ(Imm(8), e)
 	CMPQ(e, n)
 	JB(LabelRef("elements"))
@@ -142,19 +169,17 @@ func pascal(degree int) {
 	RET()
 }
 
-// loadPower loads the shares of ρ^i of eight elements. ρ itself has one word.
-func loadPower(i int, rho, shares Mem, e Register) limbs {
+// loadPower loads the shares of ρ^i. ρ itself has one word.
+func loadPower(i int, vector func(int, string) Mem) limbs {
 	if i == 1 {
 		l := newLimbs(2)
-		VMOVDQU64(rho.Idx(e, 8), l[0])
+		VMOVDQU64(vector(powers, ""), l[0])
 		VPSRLQ(Imm(52), l[0], l[1])
 		return l
 	}
-	l, words := newLimbs(3), GP64()
-	MOVQ(shares.Offset(16*(i-2)), words)
-	VMOVDQU64(Mem{Base: words}.Idx(e, 8), l[0])
-	MOVQ(shares.Offset(16*(i-2)+8), words)
-	VMOVDQU64(Mem{Base: words}.Idx(e, 8), l[2])
+	l := newLimbs(3)
+	VMOVDQU64(vector(powers+2*i-3, ""), l[0])
+	VMOVDQU64(vector(powers+2*i-2, ""), l[2])
 	VPSHRDQ(Imm(52), l[2], l[0], l[1])
 	VPSRLQ(Imm(40), l[2], l[2])
 	return l
