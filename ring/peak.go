@@ -25,18 +25,15 @@ func MultiplierPeak() float64 {
 	return best
 }
 
-// portablePeak keeps four sums in registers, as portableDot2 keeps eight: an
-// amd64 processor begins one scalar multiplication in a cycle and three cycles
-// later has it.
+// portablePeak has few enough operands for the compiler to keep them all in
+// registers.
 func portablePeak(n int) uint64 {
-	x, y := uint64(n)|1, uint64(n)|2
-	var a0, a1, a2, a3 uint64
-	for range n {
-		a0 += x * y
-		a1 += x * (y + 1)
-		a2 += x * (y + 2)
-		a3 += x * (y + 3)
-		x = a0
+	w0, w1, w2 := uint64(n)|1, uint64(n)|2, uint64(n)|4
+	var a0, a1, a2 uint64
+	for x := range uint64(n) {
+		a0 += x * w0
+		a1 += x * w1
+		a2 += x * w2
 	}
-	return a0 + a1 + a2 + a3
+	return a0 + a1 + a2
 }

@@ -1,5 +1,7 @@
 package ring
 
+import "unsafe"
+
 // A tile is the work of one call of an inner kernel: the products of a few
 // pixels, in up to three groups of one, two or four, by one panel of weights, as
 // wide as the inner kernel likes. A pixel needs rows×cols runs of run inputs;
@@ -64,7 +66,7 @@ var portable = &inner{name: "portable", width: 4, tilers: [3][3]tiler{
 	{portableTile(1, 1)},
 	{portableTile(1, 2), portableTile(2, 2)},
 	{portableTile(1, 4), portableTile(2, 4), portableTile(3, 4)},
-}, peak: portablePeak, peakWidth: 4}
+}, peak: portablePeak, peakWidth: 3}
 
 // portableTile takes two pixels at a time, if there are, by the four channels of
 // a panel: eight sums are what stays in the registers of an amd64 processor.
@@ -84,14 +86,21 @@ func portableTile(groups, pixels int) tiler {
 	}
 }
 
+// quads is w, a panel, in fours.
+func quads(w []int16) [][4]int16 {
+	return unsafe.Slice((*[4]int16)(unsafe.Pointer(unsafe.SliceData(w))), len(w)/4)
+}
+
 func portableDot1(t *tile, x []uint64, out *[4]uint64) {
 	a0, a1, a2, a3 := out[0], out[1], out[2], out[3]
-	w, at := t.w, 0
+	w, at := quads(t.w), 0
 	for range t.rows {
 		for range t.cols {
-			for _, v := range x[at:][:t.run] {
-				row := (*[4]int16)(w)
-				w = w[4:]
+			xs := x[at:][:t.run]
+			ws := w[:len(xs)]
+			w = w[len(xs):]
+			for j, v := range xs {
+				row := &ws[j]
 				a0 += v * uint64(int64(row[0]))
 				a1 += v * uint64(int64(row[1]))
 				a2 += v * uint64(int64(row[2]))
@@ -107,13 +116,14 @@ func portableDot1(t *tile, x []uint64, out *[4]uint64) {
 func portableDot2(t *tile, x, y []uint64, outX, outY *[4]uint64) {
 	a0, a1, a2, a3 := outX[0], outX[1], outX[2], outX[3]
 	b0, b1, b2, b3 := outY[0], outY[1], outY[2], outY[3]
-	w, at := t.w, 0
+	w, at := quads(t.w), 0
 	for range t.rows {
 		for range t.cols {
-			xs, ys := x[at:][:t.run], y[at:][:t.run]
+			xs := x[at:][:t.run]
+			ys, ws := y[at:][:len(xs)], w[:len(xs)]
+			w = w[len(xs):]
 			for j, u := range xs {
-				v, row := ys[j], (*[4]int16)(w)
-				w = w[4:]
+				v, row := ys[j], &ws[j]
 				c := uint64(int64(row[0]))
 				a0 += u * c
 				b0 += v * c

@@ -16,6 +16,7 @@ func avx512Tile(groups, pixels int) {
 	Pragma("noescape")
 	Doc(fmt.Sprintf("avx512Tile%dx%d takes %d×%d pixels by 16 channels.", groups, pixels, groups, pixels))
 	p := newWalk(groups, pixels)
+	p.fetchOutputs(128)
 	sums := zeroed(2*groups*pixels, ZMM)
 	w0, w1 := ZMM(), ZMM()
 	p.eachInput(1, 16, func(i int) {

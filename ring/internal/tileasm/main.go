@@ -124,6 +124,16 @@ func (p *walk) eachInput(unroll, width int, body func(i int)) {
 	JNZ(LabelRef("row"))
 }
 
+// fetchOutputs asks for the outputs, of so many bytes for a pixel, ahead of time:
+// few inputs do not leave enough to wait for memory.
+func (p *walk) fetchOutputs(bytes int) {
+	p.eachOutput(func(_, _ int, out Mem) {
+		for i := 0; i < bytes; i += 64 {
+			PREFETCHT0(out.Offset(i))
+		}
+	})
+}
+
 // eachOutput calls f with the place of the outputs of every pixel.
 func (p *walk) eachOutput(f func(group, pixel int, out Mem)) {
 	step := Load(p.t.Field("outStep"), GP64())
