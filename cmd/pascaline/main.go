@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/ring"
 	"pascaline/store"
 )
 
@@ -30,6 +31,10 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
+	if err := ring.SelectKernel(""); err != nil {
+		fmt.Fprintln(os.Stderr, "pascaline:", err)
+		return 1
+	}
 	cmd, err := root().ExecuteContextC(ctx)
 	if err == nil {
 		return 0
