@@ -12,13 +12,20 @@ import (
 // inference each activation's input and output may be one unit off). It is the
 // oracle of tests and the measure of what fixed point costs in accuracy.
 //
-// It keeps one buffer for each node and is not safe for concurrent use.
+// It keeps one buffer for each node and works on all cores, for one caller at a
+// time.
 type FixedEvaluator struct {
 	plan   *Plan
-	values [][]uint64      // of each node
-	layers []*LayerWeights // of each OpLinear node
-	polys  []*ring.Pascal  // of each OpPolynomial node
-	c      []uint64        // inputs of the largest OpPolynomial node, rounded
+	values [][]uint64     // of each node
+	layers []fixedLayer   // of each OpLinear node
+	polys  []*ring.Pascal // of each OpPolynomial node
+	c      []uint64       // inputs of the largest OpPolynomial node, rounded
+}
+
+// fixedLayer is a linear layer, ready for use.
+type fixedLayer struct {
+	kernel *ring.Kernel
+	bias   []uint64
 }
 
 // NewFixedEvaluator prepares to run m, which must be valid and have weights.
@@ -33,7 +40,7 @@ func NewFixedEvaluator(m *Model) (*FixedEvaluator, error) {
 	e := &FixedEvaluator{
 		plan:   p,
 		values: make([][]uint64, len(p.Nodes)),
-		layers: make([]*LayerWeights, len(p.Nodes)),
+		layers: make([]fixedLayer, len(p.Nodes)),
 		polys:  make([]*ring.Pascal, len(p.Nodes)),
 	}
 	l := 0
@@ -42,7 +49,8 @@ func NewFixedEvaluator(m *Model) (*FixedEvaluator, error) {
 		e.values[i] = make([]uint64, n.Shape.Len())
 		switch n.Op {
 		case OpLinear:
-			e.layers[i] = &m.Weights.Layers[l]
+			w := &m.Weights.Layers[l]
+			e.layers[i] = fixedLayer{ring.NewKernel(w.W, n.Linear), w.Bias}
 			l++
 		case OpPolynomial:
 			var err error
@@ -79,16 +87,19 @@ func (e *FixedEvaluator) step(i int) {
 	dst := e.values[i]
 	switch n.Op {
 	case OpLinear:
-		w := e.layers[i]
-		ring.Conv(dst, e.values[n.Inputs[0]], w.W, n.Linear)
-		for o := 0; o < len(dst); o += len(w.Bias) {
-			ring.Add(dst[o:o+len(w.Bias)], dst[o:o+len(w.Bias)], w.Bias)
+		l := e.layers[i]
+		for o := 0; o < len(dst); o += len(l.bias) {
+			copy(dst[o:], l.bias)
 		}
+		l.kernel.AddRows([][]uint64{dst}, [][]uint64{e.values[n.Inputs[0]]}, 0, n.Shape.H)
 	case OpPolynomial:
-		c := e.c[:len(dst)]
-		roundHalfUp(c, e.values[n.Inputs[0]], n.Act.Fw)
-		e.polys[i].EvalClear(dst, c)
-		roundHalfUp(dst, dst, 1)
+		src := e.values[n.Inputs[0]]
+		parallelBlocks(len(dst), func(from, to int) {
+			c := e.c[from:to]
+			roundHalfUp(c, src[from:to], n.Act.Fw)
+			e.polys[i].EvalClear(dst[from:to], c)
+			roundHalfUp(dst[from:to], dst[from:to], 1)
+		})
 	default:
 		var in [maxInputs][]uint64
 		for k, j := range n.Inputs {
@@ -96,6 +107,13 @@ func (e *FixedEvaluator) step(i int) {
 		}
 		e.plan.Public(i, dst, in[:len(n.Inputs)]...)
 	}
+}
+
+// parallelBlocks calls f for all of 0 to n, in blocks that do not overlap, on all
+// cores.
+func parallelBlocks(n int, f func(from, to int)) {
+	const block = 1 << 14
+	ring.Parallel((n+block-1)/block, func(b int) { f(b*block, min((b+1)*block, n)) })
 }
 
 // roundHalfUp sets c to y / 2^bits rounded to the nearest integer, halves up: of

@@ -23,7 +23,7 @@ func TestFloatConvolutionsAndPoolsAgreeWithTheRing(t *testing.T) {
 			continue
 		}
 		src, want := make([]uint64, s.InLen()), make([]uint64, s.OutLen())
-		w, wf := make([]int16, s.WeightLen()), make([]float64, s.WeightLen())
+		w, wf := make([]int16, s.WeightLen()), make([]float32, s.WeightLen())
 		x, got := make([]float64, s.InLen()), make([]float64, s.OutLen())
 		for i := range src {
 			x[i] = float64(r.Intn(5) - 2)
@@ -31,7 +31,7 @@ func TestFloatConvolutionsAndPoolsAgreeWithTheRing(t *testing.T) {
 		}
 		for i := range w {
 			w[i] = int16(r.Intn(200) - 100)
-			wf[i] = float64(w[i])
+			wf[i] = float32(w[i])
 		}
 		check := func(what string, s ring.ConvShape, offset float64) {
 			t.Helper()
