@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"api", "ring"},
 	{"correlation", "dataset", "link", "store"},
 	{"model", "mpspdz", "dealer"},
-	{"offline", "online"},
+	{"model/zoo", "offline", "online"},
 	{"bench", "party", "plugins", "plugins/conformance", "plugins/sdk"},
 	{"cmd/pascaline", "examples/backend-file", "examples/session"},
 }

@@ -22,6 +22,10 @@ type Options struct {
 	// every activation tensor and of every linear layer's weights instead of
 	// choosing them layer by layer.
 	ActivationBits, WeightBits uint
+	// Salt, if not zero, is that of the commitment to the weights instead of a
+	// random one: the plan is then the same for every compilation. It is for
+	// weights that are no secret.
+	Salt [saltSize]byte
 }
 
 // Defaults of [Options].
@@ -96,7 +100,7 @@ func compile(g *Graph, calibration [][]float32, opts Options) (*Model, *Report, 
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := NewModel(p, w)
+	m, err := newModel(p, w, opts.Salt)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -73,8 +73,15 @@ type Model struct {
 // NewModel commits p to w: it draws a salt and sets p.Weights. It takes p and w
 // over.
 func NewModel(p *Plan, w *Weights) (*Model, error) {
-	m := &Model{Plan: p, Weights: w}
-	rand.Read(m.Salt[:]) // never fails: crypto/rand ends the program instead
+	return newModel(p, w, [saltSize]byte{})
+}
+
+// newModel draws a salt unless there is one.
+func newModel(p *Plan, w *Weights, salt [saltSize]byte) (*Model, error) {
+	m := &Model{Plan: p, Weights: w, Salt: salt}
+	if salt == [saltSize]byte{} {
+		rand.Read(m.Salt[:]) // never fails: crypto/rand ends the program instead
+	}
 	p.Weights = m.commitment()
 	if err := m.Validate(); err != nil {
 		return nil, err

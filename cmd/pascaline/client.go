@@ -26,7 +26,7 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	f.addPools(cmd)
-	cmd.Flags().StringVar(&f.plan, "plan", builtIn, `plan of the served model: a file, or "mnist", the built-in one`)
+	cmd.Flags().StringVar(&f.plan, "plan", builtIn, `plan of the served model: a file, or "mnist", the built-in one, or a network of pascaline model zoo`)
 }
 
 // addPools adds what commands need that use pools alone.

@@ -14,7 +14,7 @@ import (
 
 func modelCommand() *cobra.Command {
 	cmd := family(&cobra.Command{Use: "model", Short: "Compile models and look at them"})
-	cmd.AddCommand(importCommand(), showCommand())
+	cmd.AddCommand(importCommand(), showCommand(), zooCommand())
 	return cmd
 }
 

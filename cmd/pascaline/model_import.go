@@ -71,26 +71,32 @@ Calibrate on images like those to come: a hundred or more.`,
 // the second file.
 func (f *importFlags) check(plan string) error {
 	switch {
-	case filepath.Ext(f.out) != ".pasc":
-		return fmt.Errorf("the output is called %s; its name must end in .pasc", f.out)
 	case f.sigma < model.MinSigma || f.sigma > model.MaxSigma:
 		return fmt.Errorf("--sigma is %d; it must be from %d to %d", f.sigma, model.MinSigma, model.MaxSigma)
 	case f.images < 0:
 		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.images)
 	}
-	for _, path := range []string{f.out, plan} {
+	return checkOutputs(f.out, plan)
+}
+
+// checkOutputs refuses to write a model and its plan over others, or nowhere.
+func checkOutputs(paths ...string) error {
+	for _, path := range paths {
 		if _, err := os.Lstat(path); err == nil {
 			return fmt.Errorf("%s exists already, and another compilation would make the bundles for it useless: choose another name, or move it away first", path)
 		}
 	}
-	if info, err := os.Stat(filepath.Dir(f.out)); err != nil || !info.IsDir() {
-		return fmt.Errorf("the output is %s, and there is no folder %s", f.out, filepath.Dir(f.out))
+	if info, err := os.Stat(filepath.Dir(paths[0])); err != nil || !info.IsDir() {
+		return fmt.Errorf("the output is %s, and there is no folder %s", paths[0], filepath.Dir(paths[0]))
 	}
 	return nil
 }
 
 func (f *importFlags) run(path string) error {
-	plan := strings.TrimSuffix(f.out, ".pasc") + ".plan"
+	plan, err := planBeside(f.out)
+	if err != nil {
+		return err
+	}
 	if err := f.check(plan); err != nil {
 		return err
 	}
@@ -119,11 +125,7 @@ func (f *importFlags) run(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := model.WriteFile(f.out, m); err != nil {
-		return err
-	}
-	if err := model.WriteFile(plan, m.PlanOnly()); err != nil {
-		os.Remove(f.out) // one is of no use without the other
+	if err := writeModel(f.out, plan, m); err != nil {
 		return err
 	}
 	if f.asJSON {
@@ -137,6 +139,26 @@ func (f *importFlags) run(path string) error {
 	fmt.Printf("\non %s of calibration: largest output %.3g, fixed point differs by at most %.3g, %.2f %% the same class\n",
 		count(measured.Samples, "image"), measured.OutputMax, measured.OutputError, 100*measured.Agreement)
 	fmt.Printf("%s holds the weights: keep it on the server\n%s holds none: give it to clients\n", f.out, plan)
+	return nil
+}
+
+// planBeside returns the path of the plan that is written beside a model.
+func planBeside(path string) (string, error) {
+	if filepath.Ext(path) != ".pasc" {
+		return "", fmt.Errorf("the output is called %s; its name must end in .pasc", path)
+	}
+	return strings.TrimSuffix(path, ".pasc") + ".plan", nil
+}
+
+// writeModel writes a model, and its plan to a file of its own.
+func writeModel(path, plan string, m *model.Model) error {
+	if err := model.WriteFile(path, m); err != nil {
+		return err
+	}
+	if err := model.WriteFile(plan, m.PlanOnly()); err != nil {
+		os.Remove(path) // one is of no use without the other
+		return err
+	}
 	return nil
 }
 

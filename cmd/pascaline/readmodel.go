@@ -10,16 +10,25 @@ import (
 
 	"pascaline/internal/mnist"
 	"pascaline/model"
+	"pascaline/model/zoo"
 )
 
 // builtIn is the name that stands for the embedded model wherever a file of a
 // model or a plan is expected.
 const builtIn = "mnist"
 
-// readModel reads a .pasc file, with or without weights, or the built-in model.
+// readModel reads a .pasc file, with or without weights, the built-in model, or a
+// network of the zoo, which takes seconds to compile.
 func readModel(path string) (*model.Model, error) {
 	if path == builtIn {
 		return mnist.Model()
+	}
+	if zoo.Has(path) {
+		n, err := zoo.Parse(path)
+		if err != nil {
+			return nil, err
+		}
+		return n.Compile()
 	}
 	m, err := model.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && strings.EqualFold(filepath.Ext(path), ".onnx") {

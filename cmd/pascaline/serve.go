@@ -38,7 +38,7 @@ and nobody else. Clients may have correlations made by the backends named with
 	f.listenFlags.add(cmd, "127.0.0.1:7100", "a client")
 	f.backend.addMany(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.model, "model", builtIn, `model to serve: a .pasc file, "mnist", the built-in one, or "none", to keep pools only`)
+	flags.StringVar(&f.model, "model", builtIn, `model to serve: a .pasc file, "mnist", the built-in one, a network of pascaline model zoo, or "none", to keep pools only`)
 	flags.StringVar(&f.store, "store", "server-store", "directory of this party's store")
 	flags.StringVar(&f.exports, "exports", "", "let clients have this party's halves of what they export written to this directory")
 	return cmd

@@ -38,7 +38,7 @@ sends each server a share of the images and adds up their shares of the results.
 	}
 	f.pair.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.plan, "plan", builtIn, `plan of the model: a file, or "mnist", the built-in one`)
+	flags.StringVar(&f.plan, "plan", builtIn, `plan of the model: a file, or "mnist", the built-in one, or a network of pascaline model zoo`)
 	flags.StringVar(&f.labels, "labels", "", "IDX file with the classes of an IDX file of images")
 	flags.IntVar(&f.count, "count", 0, "take the first images only (0: all)")
 	flags.IntVar(&f.batch, "batch", 1, "how many inferences share their rounds")
