@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"math/big"
+	"slices"
 	"unsafe"
 )
 
@@ -30,9 +31,8 @@ type Pascal struct {
 	shift  uint // s = fa·d + q − fracOut
 	// kappa[i][j] is the coefficient of c^j in κ_i(c), mod 2^128. kappa[0] is
 	// the polynomial itself.
-	kappa    [maxDegree + 1]kappa
-	vector   bool        // whether to use the vector kernels
-	programs [2][]uint64 // of the vector kernels, by party
+	kappa [maxDegree + 1]kappa
+	code  pascalCode // for the vector kernels
 	// scaled are the integers α_k 2^(fa(d−k)).
 	scaled []*big.Int
 }
@@ -57,7 +57,7 @@ func NewPascal(alpha []int64, q, fa, fracOut uint) (*Pascal, error) {
 		return nil, fmt.Errorf("polynomial of degree %d: going from %d·%d + %d fractional bits to %d must drop from 0 to 127; change those of the argument",
 			d, d, fa, q, fracOut)
 	}
-	p := &Pascal{degree: d, shift: full - fracOut, vector: pascalAVX512 && KernelName() == "avx512"}
+	p := &Pascal{degree: d, shift: full - fracOut}
 	for k, a := range alpha {
 		v := new(big.Int).Lsh(big.NewInt(a), fa*uint(d-k))
 		if v.BitLen() > 127 {
@@ -76,10 +76,17 @@ func NewPascal(alpha []int64, q, fa, fracOut uint) (*Pascal, error) {
 			p.kappa[i][j] = reduce128(v)
 		}
 	}
-	for party := range p.programs {
-		p.programs[party] = p.program(party)
-	}
+	p.useKernel(pascalKernel(KernelName()))
 	return p, nil
+}
+
+// pascalKernel is the kernel for Pascals where the one for convolutions is name.
+// For AVX-512 a Pascal needs more of it, and without that takes AVX2.
+func pascalKernel(name string) string {
+	if name == "avx512" && !slices.Contains(pascalKernels, name) {
+		name = "avx2"
+	}
+	return name
 }
 
 // Degree returns the degree of the polynomial.

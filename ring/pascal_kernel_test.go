@@ -15,13 +15,14 @@ var limbEdges = []uint64{
 	1 << 52, 1<<52 - 1, 1<<52 + 1, ^uint64(1<<52 - 1), 1<<40 - 1, 1 << 40, 0xfff << 52, 1<<12 - 1, 1 << 32, 1<<32 - 1,
 }
 
-// eachKernel is the kernels of this processor by name, and switches p to each.
+// eachKernel switches p to each kernel of this processor and gives its name.
 func (p *Pascal) eachKernel() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		p.vector = false
-		if more := yield("portable"); more && pascalAVX512 {
-			p.vector = true
-			yield("avx512")
+		for _, name := range pascalKernels {
+			p.useKernel(name)
+			if !yield(name) {
+				return
+			}
 		}
 	}
 }
@@ -145,6 +146,7 @@ func TestEveryKernelIsTheDefinitionAtTheEdges(t *testing.T) {
 			whole[k] = int64(edge())
 		}
 		checkKernels(t, whole, 0, 0, 0, newEvalInput(degree, 16, edge))
+		checkKernels(t, whole, 60, 7, 50, newEvalInput(degree, 16, edge)) // up to 119 bits
 		checkKernels(t, make([]int64, degree+1), 10, 3, 3, newEvalInput(degree, 16, edge))
 	}
 }
@@ -173,6 +175,24 @@ func TestEvalAllocatesNothing(t *testing.T) {
 	for name := range p.eachKernel() {
 		if n := testing.AllocsPerRun(10, func() { p.Eval(in.c, 0, in.c, in.rho, in.shares) }); n != 0 {
 			t.Errorf("%s kernel: %v allocations", name, n)
+		}
+	}
+}
+
+func TestAPascalWithoutItsAVX512TakesAVX2(t *testing.T) {
+	defer func(all []string) { pascalKernels = all }(pascalKernels)
+	for _, tc := range []struct {
+		has        []string
+		name, want string
+	}{
+		{[]string{"avx512", "avx2", "portable"}, "avx512", "avx512"},
+		{[]string{"avx512", "avx2", "portable"}, "avx2", "avx2"},
+		{[]string{"avx512", "avx2", "portable"}, "portable", "portable"},
+		{[]string{"avx2", "portable"}, "avx512", "avx2"},
+		{[]string{"portable"}, "portable", "portable"},
+	} {
+		if pascalKernels = tc.has; pascalKernel(tc.name) != tc.want {
+			t.Errorf("%q of %q: %q, want %q", tc.name, tc.has, pascalKernel(tc.name), tc.want)
 		}
 	}
 }

@@ -2,37 +2,42 @@
 
 package ring
 
-// pascal2AVX512 runs program, of degree 2, on n elements, a multiple of 8.
+// pascal2AVX512 runs program of degree 2 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal2AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal3AVX512 runs program, of degree 3, on n elements, a multiple of 8.
+// pascal3AVX512 runs program of degree 3 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal3AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal4AVX512 runs program, of degree 4, on n elements, a multiple of 8.
+// pascal4AVX512 runs program of degree 4 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal4AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal5AVX512 runs program, of degree 5, on n elements, a multiple of 8.
+// pascal5AVX512 runs program of degree 5 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal5AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal6AVX512 runs program, of degree 6, on n elements, a multiple of 8.
+// pascal6AVX512 runs program of degree 6 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal6AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal7AVX512 runs program, of degree 7, on n elements, a multiple of 8.
+// pascal7AVX512 runs program of degree 7 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal7AVX512(vectors **uint64, program *uint64, open *uint64, n int)
 
-// pascal8AVX512 runs program, of degree 8, on n elements, a multiple of 8.
+// pascal8AVX512 runs program of degree 8 on n elements, a multiple of 8.
 //
 //go:noescape
 func pascal8AVX512(vectors **uint64, program *uint64, open *uint64, n int)
+
+// pascalAVX2 runs program of any degree on n elements, a multiple of 4.
+//
+//go:noescape
+func pascalAVX2(vectors **uint64, program *uint64, open *uint64, n int, degree int)

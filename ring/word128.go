@@ -15,12 +15,6 @@ func reduce128(v *big.Int) word128 {
 	return word128{hi: hi.And(hi, low).Uint64(), lo: low.And(low, v).Uint64()}
 }
 
-// signed returns the number from −2^127 to 2^127 − 1 that a is mod 2^128.
-func (a word128) signed() *big.Int {
-	v := big.NewInt(int64(a.hi))
-	return v.Lsh(v, 64).Add(v, new(big.Int).SetUint64(a.lo))
-}
-
 // add returns a + b.
 func (a word128) add(b word128) word128 {
 	lo, carry := bits.Add64(a.lo, b.lo, 0)
