@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"pascaline/internal/cpu"
 	"pascaline/plugins/internal/wire"
 )
 
@@ -177,6 +178,16 @@ func (l *launch) stop() {
 		return
 	}
 	kill(l.cmd.Process)
+}
+
+// background lowers the priority of the process, if it is still there.
+func (l *launch) background() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cmd == nil || l.ended() {
+		return nil
+	}
+	return cpu.Background(l.cmd.Process.Pid)
 }
 
 // release lets the process end by itself, as it does when its host is gone.

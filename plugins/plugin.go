@@ -36,6 +36,9 @@ type Options struct {
 	// StopTimeout is how long it may take to end a run that is given up, before it
 	// is killed; 2 seconds if zero.
 	StopTimeout time.Duration
+	// Background gives the process, once it has started, what the processors have
+	// left: whatever else wants one goes first.
+	Background bool
 	// Env are further variables of the plugin's environment, "name=value".
 	Env []string
 }

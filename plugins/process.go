@@ -93,6 +93,11 @@ func (p *Plugin) start(ctx context.Context) (*process, error) {
 		}
 		return nil, p.fail(fmt.Errorf("it started, and cannot be talked to: %w%s", err, l.lastWords()))
 	}
+	if p.options.Background {
+		if err := l.background(); err != nil {
+			log.Warn("the backend's process is as important as any other", "reason", err)
+		}
+	}
 	go func() {
 		<-l.drained
 		process.conn.Close()

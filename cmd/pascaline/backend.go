@@ -97,7 +97,7 @@ func (f *backendFlags) many(ctx context.Context, keyPath string, log *slog.Logge
 		return nil, nil, errors.New("--backend-sha256 is of one plugin's file, and several backends are named")
 	}
 	for _, name := range f.names {
-		p, err := f.find(name, log)
+		p, err := f.find(name, plugins.Options{Log: log, Background: inBackground()})
 		if err != nil {
 			return nil, nil, fmt.Errorf("--backend: %w", err)
 		}
@@ -167,9 +167,17 @@ func (f *backendFlags) settingsOf(name, keyPath string) (map[string]string, erro
 }
 
 // find returns the plugin of a name or at a path.
-func (f *backendFlags) find(name string, log *slog.Logger) (*plugins.Plugin, error) {
-	return directory(f.directory).Find(name, plugins.Options{SHA256: f.sha256, Log: log})
+func (f *backendFlags) find(name string, o plugins.Options) (*plugins.Plugin, error) {
+	o.SHA256 = f.sha256
+	return directory(f.directory).Find(name, o)
 }
+
+// priorityVariable says with "normal" that production is as important as anything
+// else on the machine: where that is never idle, or has nothing else to do.
+const priorityVariable = "PASCALINE_PRODUCTION"
+
+// inBackground reports whether production takes only what the processors have left.
+func inBackground() bool { return os.Getenv(priorityVariable) != "normal" }
 
 // terminalLog is the log of commands that have none: what a plugin warns of goes
 // to the terminal.

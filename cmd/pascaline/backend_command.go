@@ -179,7 +179,7 @@ func (f *trialFlags) fill(ctx context.Context, t *trial, name string) (err error
 		t.kinds = append(t.kinds, kind)
 	}
 	for party := range t.parties {
-		if t.parties[party], err = f.find(name, terminalLog()); err != nil {
+		if t.parties[party], err = f.find(name, plugins.Options{Log: terminalLog()}); err != nil {
 			return err
 		}
 		t.closers = append(t.closers, func() { t.parties[party].Close() })

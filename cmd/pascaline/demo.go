@@ -22,6 +22,7 @@ import (
 
 	"pascaline/internal/digits"
 	"pascaline/model"
+	"pascaline/plugins"
 )
 
 type demoFlags struct {
@@ -226,7 +227,7 @@ func (d *demo) askTrust(ctx context.Context, f *backendFlags) error {
 	if f.names[0] == "lattigo" {
 		return nil
 	}
-	p, err := f.find(f.names[0], slog.New(slog.DiscardHandler))
+	p, err := f.find(f.names[0], plugins.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return fmt.Errorf("--backend: %w", err)
 	}
@@ -290,10 +291,18 @@ func (d *demo) serve(ctx context.Context) (err error) {
 	return err
 }
 
+// command is this program with other arguments. Nothing of a demo's runs beside its
+// production, which so has no reason to wait for anybody.
+func (d *demo) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, d.self, args...)
+	cmd.Env = append(os.Environ(), priorityVariable+"=normal")
+	return cmd
+}
+
 // start starts a process that serves others and waits until it takes connections.
 func (d *demo) start(ctx context.Context, name string, args ...string) (*child, error) {
 	args = append(args, "--json", "--stop-with-stdin", "--listen", "127.0.0.1:0")
-	c := &child{name: name, cmd: exec.CommandContext(ctx, d.self, args...)}
+	c := &child{name: name, cmd: d.command(ctx, args...)}
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) }
 	said := d.path(name + ".log")
 	log, err := os.Create(said)
@@ -353,7 +362,7 @@ func (d *demo) client(ctx context.Context, report any, command string, args ...s
 // run runs a command of somebody's in a process of its own and decodes the report
 // that it prints.
 func (d *demo) run(ctx context.Context, who string, report any, command string, args ...string) error {
-	cmd := exec.CommandContext(ctx, d.self, append(args, "--json")...)
+	cmd := d.command(ctx, append(args, "--json")...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Stderr = os.Stderr // the progress bar, and what goes wrong
 	out, err := cmd.Output()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"pascaline/internal/cpu"
 	"pascaline/party"
 )
 
@@ -59,12 +60,19 @@ Each inference spends one. With --kind it makes correlations of another kind, un
 A run that is interrupted loses the group it was making and nothing else: run it
 again.
 
+It gives way to whatever else wants the processors; with PASCALINE_PRODUCTION=normal
+in the environment it does not.
+
 --backend says what makes them: homomorphic encryption (lattigo), a trusted dealer
 (dealer), or a program of your own. The server must use the same.`,
 		Example: `  pascaline produce --key client.key --server-key server.key.pub --bundles 64
   pascaline produce --key client.key --server-key server.key.pub --kind triples --count 1000000`,
 		Args: noArguments("how many bundles, --bundles says"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if inBackground() {
+				// Where the system does not know how, it goes as it goes.
+				_ = cpu.Background(os.Getpid())
+			}
 			switch {
 			case f.kind == "" && cmd.Flags().Changed("count"):
 				return errors.New("--count goes with --kind; how many bundles, --bundles says")

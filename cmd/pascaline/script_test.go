@@ -17,11 +17,20 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// Production is as important as anything else in tests: whatever else is tested at
+// the same time would hold it up for as long as it takes.
 func TestMain(m *testing.M) {
+	os.Setenv(priorityVariable, "normal")
 	testscript.Main(m, map[string]func(){
 		"pascaline": func() { os.Exit(run()) },
 		"spender":   func() { os.Exit(spend()) },
 	})
+}
+
+// hurry is for scripts what TestMain is for the rest.
+func hurry(e *testscript.Env) error {
+	e.Setenv(priorityVariable, "normal")
+	return nil
 }
 
 // The scripts run the command as its users do, server and client as processes
@@ -40,7 +49,8 @@ func TestMain(m *testing.M) {
 //	testdata FILE       copy model/testdata/FILE here
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:   "testdata/script",
+		Setup: hurry,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":      serveInScript,
 			"dealer":     dealerInScript,
@@ -142,7 +152,7 @@ func dealerInScript(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func listenInScript(ts *testscript.TestScript, command string, args []string) (*server, *listening) {
-	env := []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR")}
+	env := []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR"), priorityVariable + "=normal"}
 	s, l, err := startListening(command, ts.MkAbs("."), env, args...)
 	if err != nil {
 		if s != nil {

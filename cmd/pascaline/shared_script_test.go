@@ -20,7 +20,8 @@ import (
 //	kill-9 NAME                kill -9 it and wait until it is gone
 func TestSharedScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "shared"),
+		Dir:   filepath.Join("testdata", "shared"),
+		Setup: hurry,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":   startInScript,
 			"kill-9":  killInScript,
@@ -36,7 +37,7 @@ func startInScript(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: start NAME COMMAND ARG...")
 	}
-	env := []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR")}
+	env := []string{"HOME=" + ts.Getenv("HOME"), "PATH=" + ts.Getenv("PATH"), "TMPDIR=" + ts.Getenv("TMPDIR"), priorityVariable + "=normal"}
 	s, l, err := startServing(ts.MkAbs("."), env, args[1:]...)
 	if err != nil {
 		if s != nil {

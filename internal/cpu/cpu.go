@@ -1,4 +1,5 @@
-// Package cpu reports the processor time of this process.
+// Package cpu reports the processor time of this process, and lets a process give
+// way to others.
 package cpu
 
 import (
