@@ -26,6 +26,8 @@ type Client struct {
 
 	circuit *online.Circuit // of the plan
 
+	inferences *precedence // over production
+
 	// claims serialises choosing bundles and claiming them, so that two batches
 	// do not choose the same.
 	claims sync.Mutex
@@ -56,6 +58,8 @@ func NewClient(ctx context.Context, conn *link.Conn, server link.PublicKey, plan
 		conn:  conn,
 		plan:  plan,
 		store: st,
+
+		inferences: newPrecedence(),
 
 		claimed: make(chan struct{}, 1),
 	}

@@ -83,7 +83,7 @@ func (c *Client) warm(ctx context.Context, s *link.Stream, n int) (*Batch, error
 	if err := api.Receive(ctx, s, api.Kind_CLAIM_REPLY, helloLimit, &api.ClaimReply{}); err != nil {
 		return nil, err
 	}
-	return &Batch{stream: s, machine: machine, outbox: newOutbox(s, machine.LongestMessage()), client: c, size: n}, nil
+	return &Batch{stream: s, machine: machine, outbox: newOutbox(s, machine.LongestMessage(), c.inferences), client: c, size: n}, nil
 }
 
 func tooFew(ready, n int) error {

@@ -55,7 +55,7 @@ func (v *visit) infer(ctx context.Context, n int) error {
 	if err := api.Send(ctx, v.stream, api.Kind_CLAIM_REPLY, &api.ClaimReply{}); err != nil {
 		return err
 	}
-	out := newOutbox(v.stream, machine.LongestMessage())
+	out := newOutbox(v.stream, machine.LongestMessage(), v.inferences)
 	msg, err := awaitInput(ctx, v.stream, machine.Due())
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 // stream, and back.
 type outbox struct {
 	stream *link.Stream
+	under  *precedence // hears of every message
 	queue  chan parcel
 	free   chan []byte
 }
@@ -25,8 +26,8 @@ type parcel struct {
 // connection: one is filled, one is sent, and one waits.
 const outboxBuffers = 3
 
-func newOutbox(stream *link.Stream, size int) *outbox {
-	o := &outbox{stream: stream, queue: make(chan parcel, outboxBuffers), free: make(chan []byte, outboxBuffers)}
+func newOutbox(stream *link.Stream, size int, under *precedence) *outbox {
+	o := &outbox{stream: stream, under: under, queue: make(chan parcel, outboxBuffers), free: make(chan []byte, outboxBuffers)}
 	for range outboxBuffers {
 		o.free <- make([]byte, size)
 	}
@@ -36,6 +37,7 @@ func newOutbox(stream *link.Stream, size int) *outbox {
 // during calls f, which may send, and returns once all has been sent, or with the
 // first error. It is good for one call.
 func (o *outbox) during(ctx context.Context, f func(ctx context.Context) error) error {
+	o.under.mark()
 	ctx, cancel := context.WithCancelCause(ctx)
 	sent := make(chan error, 1)
 	go func() { sent <- o.deliver(ctx) }()
@@ -69,4 +71,7 @@ func (o *outbox) deliver(ctx context.Context) error {
 func (o *outbox) buffer() []byte { return <-o.free }
 
 // send queues a message, whose memory is the outbox's from now on.
-func (o *outbox) send(kind api.Kind, msg []byte) { o.queue <- parcel{kind, msg} }
+func (o *outbox) send(kind api.Kind, msg []byte) {
+	o.under.mark()
+	o.queue <- parcel{kind, msg}
+}

@@ -108,7 +108,7 @@ func (c *Client) fill(ctx context.Context, target int, backend offline.Backend, 
 		return p, err
 	}
 	defer stream.Close()
-	run, err := offline.NewClient(ctx, stream, c.plan, backend.With("peer", link.PublicKey(c.pair.Peer).String()))
+	run, err := offline.NewClient(ctx, deferential{stream, c.inferences}, c.plan, backend.With("peer", link.PublicKey(c.pair.Peer).String()))
 	if err != nil {
 		return p, err
 	}
@@ -141,6 +141,9 @@ func (c *Client) fill(ctx context.Context, target int, backend offline.Backend, 
 func (c *Client) group(ctx context.Context, run *offline.Client, n int, s stock) error {
 	g, err := s.group(run, n)
 	if err != nil {
+		return err
+	}
+	if err := c.inferences.giveWay(ctx); err != nil {
 		return err
 	}
 	if err := put(c.store, c.pair, g); err != nil {

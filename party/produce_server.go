@@ -23,7 +23,7 @@ func (v *visit) produce(ctx context.Context) error {
 	if v.plan != nil {
 		weights = v.Model.Weights
 	}
-	err = offline.Serve(ctx, v.stream, v.plan, weights, v.backend, v)
+	err = offline.Serve(ctx, deferential{v.stream, v.inferences}, v.plan, weights, v.backend, v)
 	var failed *offline.BackendError
 	if errors.As(err, &failed) && ctx.Err() == nil {
 		v.log.Error("a backend failed", "backend", failed.Backend, "reason", failed.Err)
@@ -46,7 +46,10 @@ func (v *visit) backend(_ context.Context, name string) (offline.Backend, error)
 
 // Put writes the server's halves of a group; visit is the [offline.Sink] of its
 // own production run.
-func (v *visit) Put(_ context.Context, g *offline.Group) error {
+func (v *visit) Put(ctx context.Context, g *offline.Group) error {
+	if err := v.inferences.giveWay(ctx); err != nil {
+		return err
+	}
 	if err := put(v.Store, v.pair, g); err != nil {
 		return v.storeFailed("writing what was made", err)
 	}

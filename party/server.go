@@ -46,6 +46,8 @@ type Server struct {
 	producing *turnstile // production runs
 	meeting   *turnstile
 	exporting *turnstile
+
+	inferences *precedence // over production
 }
 
 const (
@@ -72,6 +74,8 @@ func NewServer(c Config) (*Server, error) {
 		producing: newTurnstile("other production runs", productions),
 		meeting:   newTurnstile("other meetings", meetings),
 		exporting: newTurnstile("other exports", exports),
+
+		inferences: newPrecedence(),
 	}
 	if c.Model != nil {
 		if c.Model.Weights == nil {
