@@ -1,10 +1,6 @@
 package ring
 
-import (
-	"runtime"
-	"sync"
-	"sync/atomic"
-)
+import "runtime"
 
 // A cut is how one call of [Kernel.AddRows] is cut into work: blocks of pixels
 // whose inputs fit the second-level cache, so that weights are read once for a
@@ -36,9 +32,6 @@ const (
 	// blockPixels is the number of pixels below which a block is not cut for the
 	// sake of another core: each reads all the weights.
 	blockPixels = 48
-	// splitMACs is the number of multiplications from which on a second core
-	// pays: some ten microseconds.
-	splitMACs = 1 << 18
 )
 
 func newCut(k *Kernel, dst, src [][]uint64, y0, y1 int) *cut {
@@ -69,22 +62,18 @@ func newCut(k *Kernel, dst, src [][]uint64, y0, y1 int) *cut {
 	if len(src)*(c.y1-c.y0)*c.w*s.K*s.KH*s.KW*s.C < splitMACs {
 		c.cores = 1
 	}
-	c.block()
+	c.size()
 	return c
 }
 
-// block chooses the size of blocks and the number of parts.
-func (c *cut) block() {
+// size chooses the size of blocks and the number of parts.
+func (c *cut) size() {
 	c.images, c.rows, c.cols = len(c.src), c.y1-c.y0, c.w
 	for c.images*c.patchRows(c.rows)*c.patchCols(c.cols)*c.s.C > blockWords && c.halve() {
 	}
 	for c.blocks() < 2*c.cores && c.images*c.rows*c.cols >= 2*blockPixels && c.halve() {
 	}
-	panels := (c.s.K + c.k.inner.width - 1) / c.k.inner.width
-	c.parts = 1
-	if b := c.blocks(); b < 4*c.cores && b%c.cores != 0 {
-		c.parts = min(panels, (4*c.cores+b-1)/b)
-	}
+	c.parts = partsFor(c.blocks(), c.cores, ceilDiv(c.s.K, c.k.inner.width))
 }
 
 // halve makes blocks smaller if it can.
@@ -112,49 +101,13 @@ func (c *cut) blocks() int {
 	return ceilDiv(len(c.src), c.images) * ceilDiv(c.y1-c.y0, c.rows) * ceilDiv(c.w, c.cols)
 }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
 // patchRows and patchCols return the size of the inputs of n rows and columns.
 func (c *cut) patchRows(n int) int { return (n-1)*c.stepY + c.s.KH }
 func (c *cut) patchCols(n int) int { return (n-1)*c.stepX + c.s.KW }
 
-// run does the work.
-func (c *cut) run() {
-	n := c.blocks()
-	if c.parts == 1 {
-		c.parallel(n, func(i int) {
-			p := patches.Get().(*patch)
-			defer p.free()
-			p.fill(c, i)
-			p.multiply(0, 1)
-		})
-		return
-	}
-	// The parts of a block share its patch, which the first to come fills.
-	shared := make([]struct {
-		once sync.Once
-		done atomic.Int64
-		p    *patch
-	}, n)
-	c.parallel(n*c.parts, func(i int) {
-		b := &shared[i/c.parts]
-		b.once.Do(func() {
-			b.p = patches.Get().(*patch)
-			b.p.fill(c, i/c.parts)
-		})
-		b.p.multiply(i%c.parts, c.parts)
-		if b.done.Add(1) == int64(c.parts) {
-			b.p.free()
-		}
-	})
-}
-
-func (c *cut) parallel(n int, f func(i int)) {
-	if c.cores > 1 {
-		Parallel(n, f)
-		return
-	}
-	for i := range n {
-		f(i)
-	}
+// block fills block i.
+func (c *cut) block(i int) block {
+	p := patches.Get().(*patch)
+	p.fill(c, i)
+	return p
 }

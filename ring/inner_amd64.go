@@ -22,6 +22,16 @@ var avx512 = &inner{name: "avx512", width: 16, tilers: [3][3]tiler{
 	{avx512Tile1x1},
 	{avx512Tile1x2, avx512Tile2x2},
 	{avx512Tile1x4, avx512Tile2x4, avx512Tile3x4},
+}, nested: &nested{
+	tilers: [3][3]tiler{
+		{avx512Tile1x4, avx512Tile2x4, avx512Tile3x4},
+		{avx512Nested1x1x4, avx512Nested1x2x4, avx512Nested1x3x4},
+		{avx512Nested2x1x4, avx512Nested2x2x4, avx512Nested2x3x4},
+	},
+	sum3: func(dst, a, b, c []uint64) { avx512Sum3(&dst[0], &a[0], &b[0], &c[0], len(dst)) },
+	add: func(dst, src []uint64, step, rowStep, rows, cols int) {
+		avx512AddSquare(&dst[0], &src[0], step, rowStep, rows, cols)
+	},
 }, peak: avx512Peak, peakWidth: 192}
 
 var avx2 = &inner{name: "avx2", width: 8, tilers: [3][3]tiler{

@@ -60,5 +60,11 @@ func (k *Kernel) AddRows(dst, src [][]uint64, y0, y1 int) {
 	if len(dst) == 0 || y0 == y1 || len(k.w) == 0 {
 		return
 	}
-	newCut(k, dst, src, y0, y1).run()
+	if k.inner.suits(&k.shape, y0, y1) {
+		c := newKaratsuba(k, dst, src, y0, y1)
+		runBlocks(c.blocks(), c.parts, c.cores, c.block)
+		return
+	}
+	c := newCut(k, dst, src, y0, y1)
+	runBlocks(c.blocks(), c.parts, c.cores, c.block)
 }

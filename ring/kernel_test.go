@@ -79,7 +79,7 @@ func networkShapes() []ConvShape {
 		same(16, 16, 3, 16, 3, 1), same(12, 9, 16, 16, 3, 1), same(8, 8, 16, 32, 3, 2), same(7, 7, 24, 24, 3, 1),
 		same(4, 4, 512, 16, 3, 1), same(2, 2, 512, 20, 3, 1), same(1, 1, 40, 33, 3, 1), same(6, 8, 128, 16, 3, 2),
 		same(17, 23, 3, 17, 7, 2), same(5, 11, 64, 48, 1, 1), same(7, 7, 1024, 16, 1, 1), same(8, 8, 32, 64, 1, 2),
-		same(9, 9, 256, 16, 1, 2), same(1, 300, 3, 20, 3, 1), same(300, 1, 3, 20, 3, 1), same(64, 64, 2, 3, 3, 1),
+		same(9, 9, 256, 16, 1, 2), same(1, 300, 3, 20, 3, 1), same(300, 1, 3, 20, 3, 1), same(64, 64, 2, 3, 3, 1), same(12, 14, 32, 18, 3, 1),
 		{H: 9, W: 30, C: 5, K: 10, KH: 3, KW: 2, StrideH: 1, StrideW: 2},
 		{H: 6, W: 6, C: 2, K: 3, KH: 2, KW: 2, StrideH: 5, StrideW: 4, PadTop: 7, PadLeft: 9, PadBottom: 3, PadRight: 1},
 		LinearShape(512, 10), LinearShape(100, 1000), LinearShape(1, 1), LinearShape(4096, 3),
@@ -97,6 +97,39 @@ func TestKernelsAreTheDefinitionOnTheShapesOfNetworks(t *testing.T) {
 	})
 }
 
+func TestKernelsAreTheDefinitionWhereKaratsubaSuits(t *testing.T) {
+	eachKernel(t, func(t *testing.T, in *inner) {
+		r := testRand(27)
+		suited := 0
+		for range 16 {
+			s := ConvShape{H: 6 + r.IntN(10), W: 6 + r.IntN(10), C: 32 + 8*r.IntN(3), K: 1 + r.IntN(35), KH: 3, KW: 3, StrideH: 1, StrideW: 1,
+				PadTop: r.IntN(3), PadLeft: r.IntN(3), PadBottom: r.IntN(4), PadRight: r.IntN(4)}
+			if r.IntN(10) == 0 {
+				s.C, s.K = 256, 17
+			}
+			if in.suits(&s, 0, s.OutH()) {
+				suited++
+			}
+			checkKernel(t, in, r, randomWeights(r, s.WeightLen()), s, randomImages(r, 1+r.IntN(2), s))
+		}
+		if in.nested != nil && suited < 5 {
+			t.Errorf("only %d of the shapes suited", suited)
+		}
+		// Differences of differences at both ends.
+		s := ConvShape{H: 9, W: 12, C: 32, K: 16, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1}
+		w := make([]int16, s.WeightLen())
+		for i := range w {
+			w[i] = -1 << 15
+			if i/(s.C*s.K)%2 == 0 {
+				w[i] = 1<<15 - 1
+			}
+		}
+		for _, v := range []uint64{1, 1 << 63, ^uint64(0)} {
+			checkKernel(t, in, r, w, s, [][]uint64{slices.Repeat([]uint64{v}, s.InLen())})
+		}
+	})
+}
+
 func TestKernelsAreTheDefinitionOnAnyNumberOfCores(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	eachKernel(t, func(t *testing.T, in *inner) {
@@ -104,6 +137,7 @@ func TestKernelsAreTheDefinitionOnAnyNumberOfCores(t *testing.T) {
 		for _, cores := range []int{1, 2, 3, 8} {
 			runtime.GOMAXPROCS(cores)
 			for _, s := range []ConvShape{
+				{H: 18, W: 20, C: 32, K: 40, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1},
 				{H: 32, W: 32, C: 16, K: 20, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1},
 				{H: 4, W: 4, C: 64, K: 70, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadTop: 1, PadLeft: 1, PadBottom: 1, PadRight: 1},
 				LinearShape(1000, 300),
@@ -235,6 +269,7 @@ func TestTheEnvironmentChoosesTheKernel(t *testing.T) {
 func FuzzKernels(f *testing.F) {
 	f.Add([]byte{5, 5, 2, 3, 2, 2, 1, 1, 1, 1, 0, 0, 1}, []byte("elements"))
 	f.Add([]byte{2, 2, 64, 20, 3, 3, 1, 1, 1, 1, 1, 1, 5}, []byte("\xff\x00\x80\x7f"))
+	f.Add([]byte{12, 9, 32, 16, 3, 3, 1, 1, 1, 1, 1, 1, 0}, []byte("\x00\x80\xff\x7f\x00\x80"))
 	f.Fuzz(func(t *testing.T, geometry, elements []byte) {
 		if len(geometry) < 13 || len(elements) == 0 {
 			return
@@ -290,6 +325,9 @@ func convBenchmarks() (shapes []ConvShape, batches []int) {
 	add(56, 64, 256, 1, 1, 1)
 	add(14, 1024, 256, 1, 1, 1)
 	add(7, 2048, 512, 1, 1, 1)
+	add(56, 64, 64, 3, 1, 1)
+	add(28, 128, 128, 3, 1, 1)
+	add(14, 256, 256, 3, 1, 1)
 	add(7, 512, 512, 3, 1, 1)
 	add(56, 256, 512, 1, 2, 1)
 	for _, batch := range []int{1, 32} {

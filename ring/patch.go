@@ -71,6 +71,7 @@ func (p *patch) copy(x0, x1, y0, y1, image0, image1 int) {
 	} else {
 		p.in = p.in[:n]
 	}
+	form := c.k.inner.copy
 	for i := range image1 - image0 {
 		src := c.src[image0+i][c.srcFrom:]
 		for r := range rows {
@@ -85,11 +86,11 @@ func (p *patch) copy(x0, x1, y0, y1, image0, image1 int) {
 			}
 			line := src[iy*s.W*s.C:][:s.W*s.C]
 			if s.StrideW <= s.KW {
-				p.copyColumns(row, line, x0*s.StrideW-s.PadLeft, c.patchCols(nx))
+				copyPixels(row, line, s.C, p.pitch, x0*s.StrideW-s.PadLeft, c.patchCols(nx), form)
 				continue
 			}
 			for x := range nx {
-				p.copyColumns(row[x*s.KW*p.pitch:], line, (x0+x)*s.StrideW-s.PadLeft, s.KW)
+				copyPixels(row[x*s.KW*p.pitch:], line, s.C, p.pitch, (x0+x)*s.StrideW-s.PadLeft, s.KW, form)
 			}
 		}
 	}
@@ -105,33 +106,33 @@ func spread(n int) int {
 	return roundUp(n, 32) | 32
 }
 
-// copyColumns copies n pixels, from column x on, of the row line of an image;
-// what lies outside of it is zero.
-func (p *patch) copyColumns(dst, line []uint64, x, n int) {
-	c := p.c.s.C
+// copyPixels copies n pixels of c inputs, from column x on, of the row line of an
+// image, to places pitch apart; what lies outside of it is zero. form, if it is
+// not nil, copies inputs to another form.
+func copyPixels(dst, line []uint64, c, pitch, x, n int, form func(dst, src []uint64)) {
+	w := len(line) / c
 	left := min(max(0, -x), n)
-	right := max(left, min(n, p.c.s.W-x))
-	clear(dst[:left*p.pitch])
-	clear(dst[right*p.pitch : n*p.pitch])
+	right := max(left, min(n, w-x))
+	clear(dst[:left*pitch])
+	clear(dst[right*pitch : n*pitch])
 	if left == right {
 		return
 	}
-	dst, line = dst[left*p.pitch:], line[(x+left)*c:][:(right-left)*c]
-	if p.pitch == c {
-		p.copyInputs(dst[:len(line)], line)
-		return
+	dst, line = dst[left*pitch:], line[(x+left)*c:][:(right-left)*c]
+	if pitch == c {
+		c = len(line)
 	}
-	for ; len(line) > 0; dst, line = dst[p.pitch:], line[c:] {
-		p.copyInputs(dst[:c], line[:c])
+	for {
+		if form == nil {
+			copy(dst, line[:c])
+		} else {
+			form(dst[:c], line[:c])
+		}
+		if line = line[c:]; len(line) == 0 {
+			return
+		}
+		dst = dst[pitch:]
 	}
-}
-
-func (p *patch) copyInputs(dst, src []uint64) {
-	if f := p.c.k.inner.copy; f != nil {
-		f(dst, src)
-		return
-	}
-	copy(dst, src)
 }
 
 // group lists the groups of the block.
@@ -187,8 +188,8 @@ func (p *patch) group(x0, x1, y0, y1, image0, image1 int) {
 
 // A tileBench is what one goroutine needs to run tiles.
 type tileBench struct {
-	t   tile
 	out [12 * 16]uint64
+	t   tile
 }
 
 var tileBenches = sync.Pool{New: func() any { return new(tileBench) }}

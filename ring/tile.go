@@ -16,6 +16,9 @@ type tile struct {
 	inStep, outStep  int         // between the pixels of a group
 	rows, cols, run  int
 	colSkip, rowSkip int // from the end of a run to the next, and to that of the next row
+	// Where inner kernels that multiply by differences find the other weights and
+	// outputs.
+	wNext, outNext [2]int
 }
 
 // A tiler adds the products of a tile to its out.
@@ -30,6 +33,8 @@ type inner struct {
 	// copy, if it is not nil, copies inputs to the form that the tilers take;
 	// otherwise they take them as they are.
 	copy func(dst, src []uint64)
+	// nested is what [karatsuba] needs; nil where there is none.
+	nested *nested
 	// peak makes n·peakWidth products and sums in registers and nothing else.
 	peak      func(n int) uint64
 	peakWidth int
@@ -57,9 +62,6 @@ func (in *inner) lanes(n int) (log, cost int) {
 	}
 	return log, cost
 }
-
-// roundUp returns the multiple of n that is not below v.
-func roundUp(v, n int) int { return (v + n - 1) / n * n }
 
 // portable is the inner kernel of every processor.
 var portable = &inner{name: "portable", width: 4, tilers: [3][3]tiler{

@@ -34,6 +34,47 @@ func avx512Tile2x4(t *tile)
 //go:noescape
 func avx512Tile3x4(t *tile)
 
+// avx512Nested1x1x4 takes 1×4 pixels by 1 differences of 16 channels.
+//
+//go:noescape
+func avx512Nested1x1x4(t *tile)
+
+// avx512Nested1x2x4 takes 2×4 pixels by 1 differences of 16 channels.
+//
+//go:noescape
+func avx512Nested1x2x4(t *tile)
+
+// avx512Nested1x3x4 takes 3×4 pixels by 1 differences of 16 channels.
+//
+//go:noescape
+func avx512Nested1x3x4(t *tile)
+
+// avx512Nested2x1x4 takes 1×4 pixels by 2 differences of 16 channels.
+//
+//go:noescape
+func avx512Nested2x1x4(t *tile)
+
+// avx512Nested2x2x4 takes 2×4 pixels by 2 differences of 16 channels.
+//
+//go:noescape
+func avx512Nested2x2x4(t *tile)
+
+// avx512Nested2x3x4 takes 3×4 pixels by 2 differences of 16 channels.
+//
+//go:noescape
+func avx512Nested2x3x4(t *tile)
+
+// avx512Sum3 sets dst[i] = a[i] + b[i] + c[i] for i below n, a multiple of 8.
+//
+//go:noescape
+func avx512Sum3(dst *uint64, a *uint64, b *uint64, c *uint64, n int)
+
+// avx512AddSquare adds rows×cols pixels of src, 3×3 of 16 channels, to dst, whose
+// pixels are step and rows rowStep elements apart.
+//
+//go:noescape
+func avx512AddSquare(dst *uint64, src *uint64, step int, rowStep int, rows int, cols int)
+
 // avx512Peak multiplies and adds n·192 times.
 func avx512Peak(n int) uint64
 

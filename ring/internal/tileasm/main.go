@@ -20,6 +20,13 @@ func main() {
 	for _, shape := range [][2]int{{1, 1}, {1, 2}, {2, 2}, {1, 4}, {2, 4}, {3, 4}} {
 		avx512Tile(shape[0], shape[1])
 	}
+	for depth := 1; depth <= 2; depth++ {
+		for groups := 1; groups <= 3; groups++ {
+			avx512Nested(depth, groups)
+		}
+	}
+	avx512Sum3()
+	avx512AddSquare()
 	avx512Peak()
 	for _, pixels := range []int{1, 2, 4} {
 		avx2Tile(pixels)
