@@ -3,6 +3,7 @@ package party
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,12 +36,13 @@ func TestProductionWaitsForAnInferenceAndNotForever(t *testing.T) {
 		}
 
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { // an inference without an end
+		var inference sync.WaitGroup
+		inference.Go(func() { // without an end
 			for ctx.Err() == nil {
 				p.mark()
 				time.Sleep(lull / 2)
 			}
-		}()
+		})
 		synctest.Wait()
 		for range 3 {
 			if w := waits(t, p); w != deference {
@@ -48,6 +50,7 @@ func TestProductionWaitsForAnInferenceAndNotForever(t *testing.T) {
 			}
 		}
 		cancel()
+		inference.Wait()
 	})
 }
 
