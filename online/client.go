@@ -151,25 +151,17 @@ func (c *Client) Step(msg []byte) (answer []byte, done bool, err error) {
 func (c *Client) activate(msg []byte, k block) {
 	n, l := &c.c.plan.Nodes[k.node], c.c.layer[k.node]
 	a := &c.inferences[k.g].acts[l]
-	var buf [evaluationBlock]uint64
-	v := buf[:k.to-k.from]
-	for e := range v {
-		v[e] = binary.LittleEndian.Uint64(msg[8*e:])
-	}
-	ring.OpenMasked(v, v, a.opening[k.from:k.to], n.Act.Fw, n.Act.M)
-	c.c.pascal[l].Eval(v, 1, v, a.rho[k.from:k.to], slicePowers(a.powers, k.from, k.to))
-	mask := a.mask[k.from:k.to]
-	for e := range v {
-		binary.LittleEndian.PutUint64(msg[8*e:], v[e]-mask[e])
-	}
+	msg = msg[:8*(k.to-k.from)]
+	var room [maxPowers]ring.Vec128
+	c.c.pascal[l].Answer(msg, msg, a.opening[k.from:k.to], a.rho[k.from:k.to], ring.Slice128(room[:0], a.powers, k.from, k.to),
+		a.mask[k.from:k.to], n.Act.Fw, n.Act.M)
 }
 
 // finish adds the server's share of a block of the output, in msg, to the client's.
 func (c *Client) finish(msg []byte, k block) {
-	out, y := c.outputs[k.g][k.from:k.to], c.inferences[k.g].output[k.from:k.to]
-	for e := range out {
-		out[e] = y[e] + binary.LittleEndian.Uint64(msg[8*e:])
-	}
+	out := c.outputs[k.g][k.from:k.to]
+	copy(out, c.inferences[k.g].output[k.from:k.to])
+	ring.AddWords(out, msg[:8*len(out)])
 }
 
 // Outputs returns the outputs of the batch, at the plan's fractional bits, once

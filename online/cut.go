@@ -13,10 +13,11 @@ import (
 // from the plan and the size of the batch.
 
 // bandElements is how many elements a message aims at. It is part of the
-// protocol. 2^15 elements are 256 KiB, one frame of the link, some 20 µs on a link
-// of 100 Gbit/s, and about a millisecond of work for either party: enough to hide
-// what a message costs, little beside a large layer.
-const bandElements = 1 << 15
+// protocol. Smaller messages hide more of a transfer behind the work of both
+// parties, and each costs some 30 µs: with 2^13 elements, 64 KiB, ResNet-18 takes
+// half the time over a link of 1 Gbit/s that it takes in whole layers, and on
+// loopback the same (docs/benchmarks.md).
+const bandElements = 1 << 13
 
 // A round is the activation nodes that are opened together, or the output.
 type round struct{ cuts []cut }

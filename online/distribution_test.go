@@ -43,7 +43,7 @@ func (t *tallies) add(words []uint64) {
 
 func (t *tallies) addMessage(msg []byte) {
 	words := make([]uint64, len(msg)/8)
-	takeVector(words, msg)
+	ring.Words(words, msg)
 	t.add(words)
 }
 
@@ -77,7 +77,7 @@ func TestEverythingSentIsMasked(t *testing.T) {
 		// What each party makes of the first opening by taking its own mask
 		// away: y + off plus the other's, uniform below 2^62.
 		z0 := make([]uint64, p.Nodes[1].Shape.Len())
-		takeVector(z0, toClient[0])
+		ring.Words(z0, toClient[0])
 		opened := make([]uint64, len(z0))
 		ring.Add(opened, z0, b1[0].Opening[0])
 		left := make([]uint64, len(z0))

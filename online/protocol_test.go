@@ -129,7 +129,7 @@ func TestOpeningIsTheMaskedPreActivation(t *testing.T) {
 	r0 := b0[0].OpeningMask(0)
 	r1 := b1[0].OpeningMask(0)
 	z0 := make([]uint64, len(y))
-	takeVector(z0, toClient[0])
+	ring.Words(z0, toClient[0])
 	for e := range y {
 		y[e] += w.Layers[0].Bias[e%p.Nodes[1].Linear.K]
 		opened := z0[e] + b1[0].Opening[0][e]

@@ -49,7 +49,7 @@ type serverInference struct {
 // serverActivation is the server's half of one activation layer, laid out for
 // use.
 type serverActivation struct {
-	mask    []uint64 // R_S + off; after the opening, c
+	mask    []uint64 // R_S + off; once it is sent, z_S
 	opening []uint64 // z_C
 	rho     []uint64
 	powers  []ring.Vec128
@@ -141,10 +141,8 @@ func (s *Server) Step(msg []byte) error {
 	blocks := b.blocks(additionBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		k := blocks[i]
-		d, in := s.inferences[k.g].shares[k.node][k.from:k.to], msg[8*k.at:]
-		for e := range d {
-			d[e] += binary.LittleEndian.Uint64(in[8*e:])
-		}
+		d := s.inferences[k.g].shares[k.node][k.from:k.to]
+		ring.AddWords(d, msg[8*k.at:][:8*len(d)])
 	})
 	for g := b.g0; g < b.g1; g++ {
 		for _, p := range b.pieces {
@@ -239,16 +237,12 @@ func (s *Server) compute(b *band, step rows) {
 	}
 }
 
-// open writes z_S = y_S + R_S + off of a block of an activation to msg, and opens
-// it for the server: with z_C in its bundle it knows C as soon as the client does.
+// open writes z_S = y_S + R_S + off of a block of an activation to msg. With z_C in
+// its bundle the server knows C as soon as the client does.
 func (s *Server) open(msg []byte, inf *serverInference, k block) {
-	n, a := &s.c.plan.Nodes[k.node], &inf.acts[s.c.layer[k.node]]
-	z, y := a.mask[k.from:k.to], inf.shares[n.Inputs[0]][k.from:k.to]
-	for e := range z {
-		z[e] += y[e]
-		binary.LittleEndian.PutUint64(msg[8*e:], z[e])
-	}
-	ring.OpenMasked(z, z, a.opening[k.from:k.to], n.Act.Fw, n.Act.M)
+	z := inf.acts[s.c.layer[k.node]].mask[k.from:k.to]
+	ring.Add(z, z, inf.shares[s.c.plan.Nodes[k.node].Inputs[0]][k.from:k.to])
+	ring.PutWords(msg[:8*len(z)], z)
 }
 
 // send writes y_S of a block of the output to msg, dithered.
@@ -269,19 +263,15 @@ func (s *Server) Evaluate() bool {
 	blocks := s.outgoing[s.shared].blocks(evaluationBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		k := blocks[i]
-		inf, l := &s.inferences[k.g], s.c.layer[k.node]
+		n, l, inf := &s.c.plan.Nodes[k.node], s.c.layer[k.node], &s.inferences[k.g]
 		a := &inf.acts[l]
-		s.c.pascal[l].Eval(inf.shares[k.node][k.from:k.to], 0, a.mask[k.from:k.to], a.rho[k.from:k.to], slicePowers(a.powers, k.from, k.to))
+		var room [maxPowers]ring.Vec128
+		s.c.pascal[l].Activate(inf.shares[k.node][k.from:k.to], 0, a.mask[k.from:k.to], a.opening[k.from:k.to], a.rho[k.from:k.to],
+			ring.Slice128(room[:0], a.powers, k.from, k.to), n.Act.Fw, n.Act.M)
 	})
 	s.shared++
 	return true
 }
 
-// slicePowers returns elements from to to (exclusive) of each vector.
-func slicePowers(v []ring.Vec128, from, to int) []ring.Vec128 {
-	part := make([]ring.Vec128, len(v))
-	for k := range v {
-		part[k] = v[k].Slice(from, to)
-	}
-	return part
-}
+// maxPowers is how many vectors of shares an activation has at most: of ρ² to ρ^d.
+const maxPowers = correlation.MaxDegree - 1

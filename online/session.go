@@ -150,7 +150,7 @@ func (s *Session) round(ctx context.Context, openings []*opening) ([]uint64, err
 	}
 	msg := make([]byte, 0, 8*send)
 	for _, o := range openings {
-		msg = appendVector(msg, o.send)
+		msg = ring.AppendWords(msg, o.send)
 	}
 	answer, err := s.exchange(ctx, msg, 8*expect)
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *Session) round(ctx context.Context, openings []*opening) ([]uint64, err
 	s.rounds++
 	s.sent += int64(len(msg))
 	theirs := make([]uint64, expect)
-	takeVector(theirs, answer)
+	ring.Words(theirs, answer)
 	return theirs, nil
 }
 

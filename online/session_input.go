@@ -56,7 +56,7 @@ func (s *Session) InputWords(owner int, shape []int, frac uint, words []uint64) 
 	return s.enqueue(operation{name: "input", begin: func(*correlation.Half) *opening {
 		if s.party != owner {
 			return &opening{expect: ring.SeedSize / 8, then: func(theirs []uint64) *opening {
-				v.share = expand(ring.Seed(appendVector(nil, theirs)))
+				v.share = expand(ring.Seed(ring.AppendWords(nil, theirs)))
 				return nil
 			}}
 		}

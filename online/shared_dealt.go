@@ -69,7 +69,7 @@ func (d Dealt) MarshalBinary() ([]byte, error) {
 	if d.Words == nil {
 		return append([]byte{dealtSeed}, d.Seed[:]...), nil
 	}
-	return appendVector([]byte{dealtWords}, d.Words), nil
+	return ring.AppendWords([]byte{dealtWords}, d.Words), nil
 }
 
 // Part of the format.
@@ -88,7 +88,7 @@ func UnmarshalDealt(n int, data []byte) (Dealt, error) {
 		copy(d.Seed[:], data[1:])
 	case len(data) == 1+8*n && data[0] == dealtWords:
 		d.Words = make([]uint64, n)
-		takeVector(d.Words, data[1:])
+		ring.Words(d.Words, data[1:])
 	default:
 		return d, fmt.Errorf("decoding a dealt share: %d bytes are neither a seed nor %d words", len(data), n)
 	}

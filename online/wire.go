@@ -1,25 +1,6 @@
 package online
 
-import (
-	"encoding/binary"
-	"fmt"
-)
-
-// appendVector appends v, eight bytes little-endian for each element.
-func appendVector(b []byte, v []uint64) []byte {
-	for _, e := range v {
-		b = binary.LittleEndian.AppendUint64(b, e)
-	}
-	return b
-}
-
-// takeVector fills dst from the front of b and returns the rest.
-func takeVector(dst []uint64, b []byte) []byte {
-	for i := range dst {
-		dst[i] = binary.LittleEndian.Uint64(b[8*i:])
-	}
-	return b[8*len(dst):]
-}
+import "fmt"
 
 // wrongLength describes a message that does not hold exactly what its band does.
 func wrongLength(msg []byte, b *band) error {
