@@ -22,7 +22,11 @@ var avx512 = &inner{name: "avx512", width: 16, tilers: [3][3]tiler{
 	{avx512Tile1x1},
 	{avx512Tile1x2, avx512Tile2x2},
 	{avx512Tile1x4, avx512Tile2x4, avx512Tile3x4},
-}, nested: &nested{
+}, wide: &inner{width: 16, tilers: [3][3]tiler{
+	{avx512WideTile1x1},
+	{avx512WideTile1x2, avx512WideTile2x2},
+	{avx512WideTile1x4, avx512WideTile2x4, avx512WideTile3x4},
+}}, nested: &nested{
 	tilers: [3][3]tiler{
 		{avx512Tile1x4, avx512Tile2x4, avx512Tile3x4},
 		{avx512Nested1x1x4, avx512Nested1x2x4, avx512Nested1x3x4},
@@ -38,7 +42,10 @@ var avx2 = &inner{name: "avx2", width: 8, tilers: [3][3]tiler{
 	{avx2Tile1},
 	{avx2Tile2},
 	{avx2Tile4},
-}, copy: split, peak: avx2Peak, peakWidth: 32}
+}, wide: &inner{width: 8, tilers: [3][3]tiler{
+	{avx2WideTile1},
+	{avx2WideTile2},
+}}, copy: split, peak: avx2Peak, peakWidth: 32}
 
 // split is avx2Split of slices of the same length.
 func split(dst, src []uint64) {

@@ -12,30 +12,39 @@ type Kernel struct {
 	shape ConvShape
 	inner *inner
 	// w holds a panel for every inner.width output channels, [KH·KW·C][width];
-	// the last is filled up with zeros.
-	w []int16
+	// the last is filled up with zeros. wide is instead of it in a wide kernel.
+	w    []int16
+	wide []uint64
 }
 
 // NewKernel packs the weights w (KH×KW×C×K) of a convolution, by the kernel that
 // [SelectKernel] chose. It does not keep w.
-func NewKernel(w []int16, s ConvShape) *Kernel {
-	sameLength("Kernel weights", len(w), s.WeightLen())
-	return newKernel(w, s, selected())
-}
+func NewKernel(w []int16, s ConvShape) *Kernel { return newKernel(w, s, selected()) }
+
+// NewWideKernel is [NewKernel] of weights mod 2^64.
+func NewWideKernel(w []uint64, s ConvShape) *Kernel { return newWideKernel(w, s, selected()) }
 
 func newKernel(w []int16, s ConvShape, in *inner) *Kernel {
-	k := &Kernel{shape: s, inner: in}
-	width, terms := in.width, s.KH*s.KW*s.C
-	panels := (s.K + width - 1) / width
-	k.w = make([]int16, panels*terms*width)
+	return &Kernel{shape: s, inner: in, w: packed(w, s, in.width)}
+}
+
+func newWideKernel(w []uint64, s ConvShape, in *inner) *Kernel {
+	return &Kernel{shape: s, inner: in.wide, wide: packed(w, s, in.wide.width)}
+}
+
+// packed returns w in panels.
+func packed[W int16 | uint64](w []W, s ConvShape, width int) []W {
+	sameLength("Kernel weights", len(w), s.WeightLen())
+	panels, terms := ceilDiv(s.K, width), s.KH*s.KW*s.C
+	all := make([]W, panels*terms*width)
 	Parallel(panels, func(p int) {
-		panel := k.w[p*terms*width:][:terms*width]
+		panel := all[p*terms*width:][:terms*width]
 		n := min(width, s.K-p*width)
 		for j := range terms {
 			copy(panel[j*width:][:n], w[j*s.K+p*width:])
 		}
 	})
-	return k
+	return all
 }
 
 // Shape returns the geometry of the convolution.
@@ -46,7 +55,8 @@ func (k *Kernel) Shape() ConvShape { return k.shape }
 // whole tensors, of InLen and OutLen elements, that do not overlap; of src[i]
 // only the input rows that these output rows need are read, of dst[i] only rows
 // y0 to y1 touched. Images share what there is to share: a batch of images with
-// few pixels costs less than they would alone.
+// few pixels costs less than they would alone. 3×3 kernels are fastest in bands of
+// many rows, or a multiple of three.
 func (k *Kernel) AddRows(dst, src [][]uint64, y0, y1 int) {
 	s := k.shape
 	sameLength("batches of images", len(dst), len(src))
@@ -57,7 +67,7 @@ func (k *Kernel) AddRows(dst, src [][]uint64, y0, y1 int) {
 	if y0 < 0 || y1 < y0 || y1 > s.OutH() {
 		panic(fmt.Sprintf("ring: rows %d to %d of a convolution with %d", y0, y1, s.OutH()))
 	}
-	if len(dst) == 0 || y0 == y1 || len(k.w) == 0 {
+	if len(dst) == 0 || y0 == y1 || len(k.w)+len(k.wide) == 0 {
 		return
 	}
 	if k.inner.suits(&k.shape, y0, y1) {

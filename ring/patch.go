@@ -214,7 +214,11 @@ func (p *patch) multiply(i, n int) {
 	most := in.mostGroups(c.log)
 	tiles := ceilDiv(len(p.groups), most)
 	for panel := i * panels / n; panel < (i+1)*panels/n; panel++ {
-		t.w = c.k.w[panel*terms:][:terms]
+		if c.k.wide != nil {
+			t.wide = c.k.wide[panel*terms:][:terms]
+		} else {
+			t.w = c.k.w[panel*terms:][:terms]
+		}
 		k0 := panel * in.width
 		for j := range tiles {
 			groups := p.groups[j*len(p.groups)/tiles : (j+1)*len(p.groups)/tiles]

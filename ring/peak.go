@@ -6,8 +6,9 @@ import "time"
 // in a second with the instructions of the kernel chosen, if it does nothing
 // else: no loads, no stores, every operand in a register and no sum waiting for
 // another. No convolution that makes all its products is faster; one that gets
-// away with fewer, as 3×3 kernels with AVX-512 do, can be. It takes about 50 ms; what other programs take of the core in the best millisecond is missing
-// from the figure.
+// away with fewer, as 3×3 kernels with AVX-512 do, can be. It takes about 50 ms;
+// what other programs take of the core in the best millisecond is missing from
+// the figure.
 func MultiplierPeak() float64 {
 	in := selected()
 	n := 1 << 14

@@ -1,7 +1,5 @@
 package ring
 
-import "unsafe"
-
 // A tile is the work of one call of an inner kernel: the products of a few
 // pixels, in up to three groups of one, two or four, by one panel of weights, as
 // wide as the inner kernel likes. A pixel needs rows×cols runs of run inputs;
@@ -12,6 +10,7 @@ import "unsafe"
 // elements.
 type tile struct {
 	w                []int16     // [rows][cols][run][width]
+	wide             []uint64    // weights mod 2^64, instead of w
 	in, out          [3][]uint64 // of each group, from its first pixel on
 	inStep, outStep  int         // between the pixels of a group
 	rows, cols, run  int
@@ -33,6 +32,8 @@ type inner struct {
 	// copy, if it is not nil, copies inputs to the form that the tilers take;
 	// otherwise they take them as they are.
 	copy func(dst, src []uint64)
+	// wide is for weights mod 2^64.
+	wide *inner
 	// nested is what [karatsuba] needs; nil where there is none.
 	nested *nested
 	// peak makes n·peakWidth products and sums in registers and nothing else.
@@ -56,93 +57,9 @@ func (in *inner) mostGroups(l int) int {
 func (in *inner) lanes(n int) (log, cost int) {
 	for l := range in.tilers {
 		groups := (n + 1<<l - 1) >> l
-		if c := groups * (4<<l + 1); l == 0 || c <= cost {
+		if c := groups * (4<<l + 1); l == 0 || c <= cost && in.tilers[l][0] != nil {
 			log, cost = l, c
 		}
 	}
 	return log, cost
-}
-
-// portable is the inner kernel of every processor.
-var portable = &inner{name: "portable", width: 4, tilers: [3][3]tiler{
-	{portableTile(1, 1)},
-	{portableTile(1, 2), portableTile(2, 2)},
-	{portableTile(1, 4), portableTile(2, 4), portableTile(3, 4)},
-}, peak: portablePeak, peakWidth: 3}
-
-// portableTile takes two pixels at a time, if there are, by the four channels of
-// a panel: eight sums are what stays in the registers of an amd64 processor.
-func portableTile(groups, pixels int) tiler {
-	return func(t *tile) {
-		for g := range groups {
-			for i := 0; i < pixels; i += 2 {
-				x := t.in[g][i*t.inStep:]
-				out := t.out[g][i*t.outStep:]
-				if pixels == 1 {
-					portableDot1(t, x, (*[4]uint64)(out))
-					continue
-				}
-				portableDot2(t, x, x[t.inStep:], (*[4]uint64)(out), (*[4]uint64)(out[t.outStep:]))
-			}
-		}
-	}
-}
-
-// quads is w, a panel, in fours.
-func quads(w []int16) [][4]int16 {
-	return unsafe.Slice((*[4]int16)(unsafe.Pointer(unsafe.SliceData(w))), len(w)/4)
-}
-
-func portableDot1(t *tile, x []uint64, out *[4]uint64) {
-	a0, a1, a2, a3 := out[0], out[1], out[2], out[3]
-	w, at := quads(t.w), 0
-	for range t.rows {
-		for range t.cols {
-			xs := x[at:][:t.run]
-			ws := w[:len(xs)]
-			w = w[len(xs):]
-			for j, v := range xs {
-				row := &ws[j]
-				a0 += v * uint64(int64(row[0]))
-				a1 += v * uint64(int64(row[1]))
-				a2 += v * uint64(int64(row[2]))
-				a3 += v * uint64(int64(row[3]))
-			}
-			at += t.run + t.colSkip
-		}
-		at += t.rowSkip
-	}
-	*out = [4]uint64{a0, a1, a2, a3}
-}
-
-func portableDot2(t *tile, x, y []uint64, outX, outY *[4]uint64) {
-	a0, a1, a2, a3 := outX[0], outX[1], outX[2], outX[3]
-	b0, b1, b2, b3 := outY[0], outY[1], outY[2], outY[3]
-	w, at := quads(t.w), 0
-	for range t.rows {
-		for range t.cols {
-			xs := x[at:][:t.run]
-			ys, ws := y[at:][:len(xs)], w[:len(xs)]
-			w = w[len(xs):]
-			for j, u := range xs {
-				v, row := ys[j], &ws[j]
-				c := uint64(int64(row[0]))
-				a0 += u * c
-				b0 += v * c
-				c = uint64(int64(row[1]))
-				a1 += u * c
-				b1 += v * c
-				c = uint64(int64(row[2]))
-				a2 += u * c
-				b2 += v * c
-				c = uint64(int64(row[3]))
-				a3 += u * c
-				b3 += v * c
-			}
-			at += t.run + t.colSkip
-		}
-		at += t.rowSkip
-	}
-	*outX = [4]uint64{a0, a1, a2, a3}
-	*outY = [4]uint64{b0, b1, b2, b3}
 }

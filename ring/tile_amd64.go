@@ -9,30 +9,60 @@ package ring
 //go:noescape
 func avx512Tile1x1(t *tile)
 
+// avx512WideTile1x1 takes 1×1 pixels by 16 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx512WideTile1x1(t *tile)
+
 // avx512Tile1x2 takes 1×2 pixels by 16 channels.
 //
 //go:noescape
 func avx512Tile1x2(t *tile)
+
+// avx512WideTile1x2 takes 1×2 pixels by 16 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx512WideTile1x2(t *tile)
 
 // avx512Tile2x2 takes 2×2 pixels by 16 channels.
 //
 //go:noescape
 func avx512Tile2x2(t *tile)
 
+// avx512WideTile2x2 takes 2×2 pixels by 16 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx512WideTile2x2(t *tile)
+
 // avx512Tile1x4 takes 1×4 pixels by 16 channels.
 //
 //go:noescape
 func avx512Tile1x4(t *tile)
+
+// avx512WideTile1x4 takes 1×4 pixels by 16 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx512WideTile1x4(t *tile)
 
 // avx512Tile2x4 takes 2×4 pixels by 16 channels.
 //
 //go:noescape
 func avx512Tile2x4(t *tile)
 
+// avx512WideTile2x4 takes 2×4 pixels by 16 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx512WideTile2x4(t *tile)
+
 // avx512Tile3x4 takes 3×4 pixels by 16 channels.
 //
 //go:noescape
 func avx512Tile3x4(t *tile)
+
+// avx512WideTile3x4 takes 3×4 pixels by 16 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx512WideTile3x4(t *tile)
 
 // avx512Nested1x1x4 takes 1×4 pixels by 1 differences of 16 channels.
 //
@@ -92,6 +122,16 @@ func avx2Tile2(t *tile)
 //
 //go:noescape
 func avx2Tile4(t *tile)
+
+// avx2WideTile1 takes 1 pixels by 8 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx2WideTile1(t *tile)
+
+// avx2WideTile2 takes 2 pixels by 8 channels, of weights mod 2^64.
+//
+//go:noescape
+func avx2WideTile2(t *tile)
 
 // avx2Split sets dst[i] = src[i] + 2·(src[i] & 2^31) for i below n.
 //

@@ -9,25 +9,25 @@
 TEXT ·avx512Tile1x1(SB), NOSPLIT, $0-8
 	MOVQ       t+0(FP), AX
 	MOVQ       (AX), CX
-	MOVQ       24(AX), DX
-	MOVQ       208(AX), BX
+	MOVQ       48(AX), DX
+	MOVQ       232(AX), BX
 	SHLQ       $0x03, BX
-	MOVQ       216(AX), SI
+	MOVQ       240(AX), SI
 	SHLQ       $0x03, SI
-	MOVQ       176(AX), DI
+	MOVQ       200(AX), DI
 	SHLQ       $0x03, DI
-	MOVQ       96(AX), DI
+	MOVQ       120(AX), DI
 	PREFETCHT0 (DI)
 	PREFETCHT0 64(DI)
 	VPXORQ     Z0, Z0, Z0
 	VPXORQ     Z1, Z1, Z1
-	MOVQ       184(AX), DI
+	MOVQ       208(AX), DI
 
 row:
-	MOVQ 192(AX), R8
+	MOVQ 216(AX), R8
 
 column:
-	MOVQ 200(AX), R9
+	MOVQ 224(AX), R9
 
 input:
 	VPMOVSXWQ    (CX), Z2
@@ -47,9 +47,62 @@ input:
 	ADDQ         SI, DX
 	DECQ         DI
 	JNZ          row
-	MOVQ         176(AX), CX
+	MOVQ         200(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         96(AX), AX
+	MOVQ         120(AX), AX
+	VPADDQ       (AX), Z0, Z0
+	VMOVDQU64    Z0, (AX)
+	VPADDQ       64(AX), Z1, Z1
+	VMOVDQU64    Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func avx512WideTile1x1(t *tile)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512WideTile1x1(SB), NOSPLIT, $0-8
+	MOVQ       t+0(FP), AX
+	MOVQ       24(AX), CX
+	MOVQ       48(AX), DX
+	MOVQ       232(AX), BX
+	SHLQ       $0x03, BX
+	MOVQ       240(AX), SI
+	SHLQ       $0x03, SI
+	MOVQ       200(AX), DI
+	SHLQ       $0x03, DI
+	MOVQ       120(AX), DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	MOVQ       208(AX), DI
+
+row:
+	MOVQ 216(AX), R8
+
+column:
+	MOVQ 224(AX), R9
+
+input:
+	VMOVDQU64    (CX), Z2
+	VMOVDQU64    64(CX), Z3
+	VPBROADCASTQ (DX), Z4
+	VPMULLQ      Z4, Z2, Z2
+	VPMULLQ      Z4, Z3, Z3
+	VPADDQ       Z2, Z0, Z0
+	VPADDQ       Z3, Z1, Z1
+	ADDQ         $+128, CX
+	ADDQ         $+8, DX
+	DECQ         R9
+	JNZ          input
+	ADDQ         BX, DX
+	DECQ         R8
+	JNZ          column
+	ADDQ         SI, DX
+	DECQ         DI
+	JNZ          row
+	MOVQ         200(AX), CX
+	SHLQ         $0x03, CX
+	MOVQ         120(AX), AX
 	VPADDQ       (AX), Z0, Z0
 	VMOVDQU64    Z0, (AX)
 	VPADDQ       64(AX), Z1, Z1
@@ -62,16 +115,16 @@ input:
 TEXT ·avx512Tile1x2(SB), NOSPLIT, $0-8
 	MOVQ       t+0(FP), AX
 	MOVQ       (AX), CX
-	MOVQ       24(AX), DX
-	MOVQ       168(AX), BX
+	MOVQ       48(AX), DX
+	MOVQ       192(AX), BX
 	SHLQ       $0x03, BX
-	MOVQ       208(AX), SI
+	MOVQ       232(AX), SI
 	SHLQ       $0x03, SI
-	MOVQ       216(AX), DI
+	MOVQ       240(AX), DI
 	SHLQ       $0x03, DI
-	MOVQ       176(AX), R8
+	MOVQ       200(AX), R8
 	SHLQ       $0x03, R8
-	MOVQ       96(AX), R9
+	MOVQ       120(AX), R9
 	PREFETCHT0 (R9)
 	PREFETCHT0 64(R9)
 	ADDQ       R8, R9
@@ -81,13 +134,13 @@ TEXT ·avx512Tile1x2(SB), NOSPLIT, $0-8
 	VPXORQ     Z1, Z1, Z1
 	VPXORQ     Z2, Z2, Z2
 	VPXORQ     Z3, Z3, Z3
-	MOVQ       184(AX), R8
+	MOVQ       208(AX), R8
 
 row:
-	MOVQ 192(AX), R9
+	MOVQ 216(AX), R9
 
 column:
-	MOVQ 200(AX), R10
+	MOVQ 224(AX), R10
 
 input:
 	VPMOVSXWQ    (CX), Z4
@@ -112,9 +165,79 @@ input:
 	ADDQ         DI, DX
 	DECQ         R8
 	JNZ          row
-	MOVQ         176(AX), CX
+	MOVQ         200(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         96(AX), AX
+	MOVQ         120(AX), AX
+	VPADDQ       (AX), Z0, Z0
+	VMOVDQU64    Z0, (AX)
+	VPADDQ       64(AX), Z1, Z1
+	VMOVDQU64    Z1, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z2, Z2
+	VMOVDQU64    Z2, (AX)
+	VPADDQ       64(AX), Z3, Z3
+	VMOVDQU64    Z3, 64(AX)
+	VZEROUPPER
+	RET
+
+// func avx512WideTile1x2(t *tile)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512WideTile1x2(SB), NOSPLIT, $0-8
+	MOVQ       t+0(FP), AX
+	MOVQ       24(AX), CX
+	MOVQ       48(AX), DX
+	MOVQ       192(AX), BX
+	SHLQ       $0x03, BX
+	MOVQ       232(AX), SI
+	SHLQ       $0x03, SI
+	MOVQ       240(AX), DI
+	SHLQ       $0x03, DI
+	MOVQ       200(AX), R8
+	SHLQ       $0x03, R8
+	MOVQ       120(AX), R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R8, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	MOVQ       208(AX), R8
+
+row:
+	MOVQ 216(AX), R9
+
+column:
+	MOVQ 224(AX), R10
+
+input:
+	VMOVDQU64    (CX), Z4
+	VMOVDQU64    64(CX), Z5
+	VPBROADCASTQ (DX), Z6
+	VPMULLQ      Z6, Z4, Z7
+	VPMULLQ      Z6, Z5, Z6
+	VPADDQ       Z7, Z0, Z0
+	VPADDQ       Z6, Z1, Z1
+	VPBROADCASTQ (DX)(BX*1), Z6
+	VPMULLQ      Z6, Z4, Z4
+	VPMULLQ      Z6, Z5, Z5
+	VPADDQ       Z4, Z2, Z2
+	VPADDQ       Z5, Z3, Z3
+	ADDQ         $+128, CX
+	ADDQ         $+8, DX
+	DECQ         R10
+	JNZ          input
+	ADDQ         SI, DX
+	DECQ         R9
+	JNZ          column
+	ADDQ         DI, DX
+	DECQ         R8
+	JNZ          row
+	MOVQ         200(AX), CX
+	SHLQ         $0x03, CX
+	MOVQ         120(AX), AX
 	VPADDQ       (AX), Z0, Z0
 	VMOVDQU64    Z0, (AX)
 	VPADDQ       64(AX), Z1, Z1
@@ -132,23 +255,23 @@ input:
 TEXT ·avx512Tile2x2(SB), NOSPLIT, $0-8
 	MOVQ       t+0(FP), AX
 	MOVQ       (AX), CX
-	MOVQ       24(AX), DX
-	MOVQ       48(AX), BX
-	MOVQ       168(AX), SI
+	MOVQ       48(AX), DX
+	MOVQ       72(AX), BX
+	MOVQ       192(AX), SI
 	SHLQ       $0x03, SI
-	MOVQ       208(AX), DI
+	MOVQ       232(AX), DI
 	SHLQ       $0x03, DI
-	MOVQ       216(AX), R8
+	MOVQ       240(AX), R8
 	SHLQ       $0x03, R8
-	MOVQ       176(AX), R9
+	MOVQ       200(AX), R9
 	SHLQ       $0x03, R9
-	MOVQ       96(AX), R10
+	MOVQ       120(AX), R10
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       R9, R10
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
-	MOVQ       120(AX), R10
+	MOVQ       144(AX), R10
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       R9, R10
@@ -162,13 +285,13 @@ TEXT ·avx512Tile2x2(SB), NOSPLIT, $0-8
 	VPXORQ     Z5, Z5, Z5
 	VPXORQ     Z6, Z6, Z6
 	VPXORQ     Z7, Z7, Z7
-	MOVQ       184(AX), R9
+	MOVQ       208(AX), R9
 
 row:
-	MOVQ 192(AX), R10
+	MOVQ 216(AX), R10
 
 column:
-	MOVQ 200(AX), R11
+	MOVQ 224(AX), R11
 
 input:
 	VPMOVSXWQ    (CX), Z8
@@ -206,9 +329,9 @@ input:
 	ADDQ         R8, BX
 	DECQ         R9
 	JNZ          row
-	MOVQ         176(AX), CX
+	MOVQ         200(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         96(AX), DX
+	MOVQ         120(AX), DX
 	VPADDQ       (DX), Z0, Z0
 	VMOVDQU64    Z0, (DX)
 	VPADDQ       64(DX), Z1, Z1
@@ -218,7 +341,111 @@ input:
 	VMOVDQU64    Z2, (DX)
 	VPADDQ       64(DX), Z3, Z3
 	VMOVDQU64    Z3, 64(DX)
-	MOVQ         120(AX), AX
+	MOVQ         144(AX), AX
+	VPADDQ       (AX), Z4, Z4
+	VMOVDQU64    Z4, (AX)
+	VPADDQ       64(AX), Z5, Z5
+	VMOVDQU64    Z5, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z6, Z6
+	VMOVDQU64    Z6, (AX)
+	VPADDQ       64(AX), Z7, Z7
+	VMOVDQU64    Z7, 64(AX)
+	VZEROUPPER
+	RET
+
+// func avx512WideTile2x2(t *tile)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512WideTile2x2(SB), NOSPLIT, $0-8
+	MOVQ       t+0(FP), AX
+	MOVQ       24(AX), CX
+	MOVQ       48(AX), DX
+	MOVQ       72(AX), BX
+	MOVQ       192(AX), SI
+	SHLQ       $0x03, SI
+	MOVQ       232(AX), DI
+	SHLQ       $0x03, DI
+	MOVQ       240(AX), R8
+	SHLQ       $0x03, R8
+	MOVQ       200(AX), R9
+	SHLQ       $0x03, R9
+	MOVQ       120(AX), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	MOVQ       144(AX), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	MOVQ       208(AX), R9
+
+row:
+	MOVQ 216(AX), R10
+
+column:
+	MOVQ 224(AX), R11
+
+input:
+	VMOVDQU64    (CX), Z8
+	VMOVDQU64    64(CX), Z9
+	VPBROADCASTQ (DX), Z10
+	VPMULLQ      Z10, Z8, Z11
+	VPMULLQ      Z10, Z9, Z10
+	VPADDQ       Z11, Z0, Z0
+	VPADDQ       Z10, Z1, Z1
+	VPBROADCASTQ (DX)(SI*1), Z10
+	VPMULLQ      Z10, Z8, Z11
+	VPMULLQ      Z10, Z9, Z10
+	VPADDQ       Z11, Z2, Z2
+	VPADDQ       Z10, Z3, Z3
+	VPBROADCASTQ (BX), Z10
+	VPMULLQ      Z10, Z8, Z11
+	VPMULLQ      Z10, Z9, Z10
+	VPADDQ       Z11, Z4, Z4
+	VPADDQ       Z10, Z5, Z5
+	VPBROADCASTQ (BX)(SI*1), Z10
+	VPMULLQ      Z10, Z8, Z8
+	VPMULLQ      Z10, Z9, Z9
+	VPADDQ       Z8, Z6, Z6
+	VPADDQ       Z9, Z7, Z7
+	ADDQ         $+128, CX
+	ADDQ         $+8, DX
+	ADDQ         $+8, BX
+	DECQ         R11
+	JNZ          input
+	ADDQ         DI, DX
+	ADDQ         DI, BX
+	DECQ         R10
+	JNZ          column
+	ADDQ         R8, DX
+	ADDQ         R8, BX
+	DECQ         R9
+	JNZ          row
+	MOVQ         200(AX), CX
+	SHLQ         $0x03, CX
+	MOVQ         120(AX), DX
+	VPADDQ       (DX), Z0, Z0
+	VMOVDQU64    Z0, (DX)
+	VPADDQ       64(DX), Z1, Z1
+	VMOVDQU64    Z1, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z2, Z2
+	VMOVDQU64    Z2, (DX)
+	VPADDQ       64(DX), Z3, Z3
+	VMOVDQU64    Z3, 64(DX)
+	MOVQ         144(AX), AX
 	VPADDQ       (AX), Z4, Z4
 	VMOVDQU64    Z4, (AX)
 	VPADDQ       64(AX), Z5, Z5
@@ -236,17 +463,17 @@ input:
 TEXT ·avx512Tile1x4(SB), NOSPLIT, $0-8
 	MOVQ       t+0(FP), AX
 	MOVQ       (AX), CX
-	MOVQ       24(AX), DX
-	MOVQ       168(AX), BX
+	MOVQ       48(AX), DX
+	MOVQ       192(AX), BX
 	SHLQ       $0x03, BX
 	LEAQ       (BX)(BX*2), SI
-	MOVQ       208(AX), DI
+	MOVQ       232(AX), DI
 	SHLQ       $0x03, DI
-	MOVQ       216(AX), R8
+	MOVQ       240(AX), R8
 	SHLQ       $0x03, R8
-	MOVQ       176(AX), R9
+	MOVQ       200(AX), R9
 	SHLQ       $0x03, R9
-	MOVQ       96(AX), R10
+	MOVQ       120(AX), R10
 	PREFETCHT0 (R10)
 	PREFETCHT0 64(R10)
 	ADDQ       R9, R10
@@ -266,13 +493,13 @@ TEXT ·avx512Tile1x4(SB), NOSPLIT, $0-8
 	VPXORQ     Z5, Z5, Z5
 	VPXORQ     Z6, Z6, Z6
 	VPXORQ     Z7, Z7, Z7
-	MOVQ       184(AX), R9
+	MOVQ       208(AX), R9
 
 row:
-	MOVQ 192(AX), R10
+	MOVQ 216(AX), R10
 
 column:
-	MOVQ 200(AX), R11
+	MOVQ 224(AX), R11
 
 input:
 	VPMOVSXWQ    (CX), Z8
@@ -307,9 +534,110 @@ input:
 	ADDQ         R8, DX
 	DECQ         R9
 	JNZ          row
-	MOVQ         176(AX), CX
+	MOVQ         200(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         96(AX), AX
+	MOVQ         120(AX), AX
+	VPADDQ       (AX), Z0, Z0
+	VMOVDQU64    Z0, (AX)
+	VPADDQ       64(AX), Z1, Z1
+	VMOVDQU64    Z1, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z2, Z2
+	VMOVDQU64    Z2, (AX)
+	VPADDQ       64(AX), Z3, Z3
+	VMOVDQU64    Z3, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z4, Z4
+	VMOVDQU64    Z4, (AX)
+	VPADDQ       64(AX), Z5, Z5
+	VMOVDQU64    Z5, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z6, Z6
+	VMOVDQU64    Z6, (AX)
+	VPADDQ       64(AX), Z7, Z7
+	VMOVDQU64    Z7, 64(AX)
+	VZEROUPPER
+	RET
+
+// func avx512WideTile1x4(t *tile)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512WideTile1x4(SB), NOSPLIT, $0-8
+	MOVQ       t+0(FP), AX
+	MOVQ       24(AX), CX
+	MOVQ       48(AX), DX
+	MOVQ       192(AX), BX
+	SHLQ       $0x03, BX
+	LEAQ       (BX)(BX*2), SI
+	MOVQ       232(AX), DI
+	SHLQ       $0x03, DI
+	MOVQ       240(AX), R8
+	SHLQ       $0x03, R8
+	MOVQ       200(AX), R9
+	SHLQ       $0x03, R9
+	MOVQ       120(AX), R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R9, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	MOVQ       208(AX), R9
+
+row:
+	MOVQ 216(AX), R10
+
+column:
+	MOVQ 224(AX), R11
+
+input:
+	VMOVDQU64    (CX), Z8
+	VMOVDQU64    64(CX), Z9
+	VPBROADCASTQ (DX), Z10
+	VPMULLQ      Z10, Z8, Z11
+	VPMULLQ      Z10, Z9, Z10
+	VPADDQ       Z11, Z0, Z0
+	VPADDQ       Z10, Z1, Z1
+	VPBROADCASTQ (DX)(BX*1), Z10
+	VPMULLQ      Z10, Z8, Z11
+	VPMULLQ      Z10, Z9, Z10
+	VPADDQ       Z11, Z2, Z2
+	VPADDQ       Z10, Z3, Z3
+	VPBROADCASTQ (DX)(BX*2), Z10
+	VPMULLQ      Z10, Z8, Z11
+	VPMULLQ      Z10, Z9, Z10
+	VPADDQ       Z11, Z4, Z4
+	VPADDQ       Z10, Z5, Z5
+	VPBROADCASTQ (DX)(SI*1), Z10
+	VPMULLQ      Z10, Z8, Z8
+	VPMULLQ      Z10, Z9, Z9
+	VPADDQ       Z8, Z6, Z6
+	VPADDQ       Z9, Z7, Z7
+	ADDQ         $+128, CX
+	ADDQ         $+8, DX
+	DECQ         R11
+	JNZ          input
+	ADDQ         DI, DX
+	DECQ         R10
+	JNZ          column
+	ADDQ         R8, DX
+	DECQ         R9
+	JNZ          row
+	MOVQ         200(AX), CX
+	SHLQ         $0x03, CX
+	MOVQ         120(AX), AX
 	VPADDQ       (AX), Z0, Z0
 	VMOVDQU64    Z0, (AX)
 	VPADDQ       64(AX), Z1, Z1
@@ -337,30 +665,30 @@ input:
 TEXT ·avx512Tile2x4(SB), NOSPLIT, $0-8
 	MOVQ       t+0(FP), AX
 	MOVQ       (AX), CX
-	MOVQ       24(AX), DX
-	MOVQ       48(AX), BX
-	MOVQ       168(AX), SI
+	MOVQ       48(AX), DX
+	MOVQ       72(AX), BX
+	MOVQ       192(AX), SI
 	SHLQ       $0x03, SI
 	LEAQ       (SI)(SI*2), DI
-	MOVQ       208(AX), R8
+	MOVQ       232(AX), R8
 	SHLQ       $0x03, R8
-	MOVQ       216(AX), R9
+	MOVQ       240(AX), R9
 	SHLQ       $0x03, R9
-	MOVQ       176(AX), R10
+	MOVQ       200(AX), R10
 	SHLQ       $0x03, R10
-	MOVQ       96(AX), R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R10, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
 	MOVQ       120(AX), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       144(AX), R11
 	PREFETCHT0 (R11)
 	PREFETCHT0 64(R11)
 	ADDQ       R10, R11
@@ -388,13 +716,13 @@ TEXT ·avx512Tile2x4(SB), NOSPLIT, $0-8
 	VPXORQ     Z13, Z13, Z13
 	VPXORQ     Z14, Z14, Z14
 	VPXORQ     Z15, Z15, Z15
-	MOVQ       184(AX), R10
+	MOVQ       208(AX), R10
 
 row:
-	MOVQ 192(AX), R11
+	MOVQ 216(AX), R11
 
 column:
-	MOVQ 200(AX), R12
+	MOVQ 224(AX), R12
 
 input:
 	VPMOVSXWQ    (CX), Z16
@@ -452,9 +780,9 @@ input:
 	ADDQ         R9, BX
 	DECQ         R10
 	JNZ          row
-	MOVQ         176(AX), CX
+	MOVQ         200(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         96(AX), DX
+	MOVQ         120(AX), DX
 	VPADDQ       (DX), Z0, Z0
 	VMOVDQU64    Z0, (DX)
 	VPADDQ       64(DX), Z1, Z1
@@ -474,7 +802,172 @@ input:
 	VMOVDQU64    Z6, (DX)
 	VPADDQ       64(DX), Z7, Z7
 	VMOVDQU64    Z7, 64(DX)
-	MOVQ         120(AX), AX
+	MOVQ         144(AX), AX
+	VPADDQ       (AX), Z8, Z8
+	VMOVDQU64    Z8, (AX)
+	VPADDQ       64(AX), Z9, Z9
+	VMOVDQU64    Z9, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z10, Z10
+	VMOVDQU64    Z10, (AX)
+	VPADDQ       64(AX), Z11, Z11
+	VMOVDQU64    Z11, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z12, Z12
+	VMOVDQU64    Z12, (AX)
+	VPADDQ       64(AX), Z13, Z13
+	VMOVDQU64    Z13, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z14, Z14
+	VMOVDQU64    Z14, (AX)
+	VPADDQ       64(AX), Z15, Z15
+	VMOVDQU64    Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+// func avx512WideTile2x4(t *tile)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512WideTile2x4(SB), NOSPLIT, $0-8
+	MOVQ       t+0(FP), AX
+	MOVQ       24(AX), CX
+	MOVQ       48(AX), DX
+	MOVQ       72(AX), BX
+	MOVQ       192(AX), SI
+	SHLQ       $0x03, SI
+	LEAQ       (SI)(SI*2), DI
+	MOVQ       232(AX), R8
+	SHLQ       $0x03, R8
+	MOVQ       240(AX), R9
+	SHLQ       $0x03, R9
+	MOVQ       200(AX), R10
+	SHLQ       $0x03, R10
+	MOVQ       120(AX), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	MOVQ       144(AX), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	MOVQ       208(AX), R10
+
+row:
+	MOVQ 216(AX), R11
+
+column:
+	MOVQ 224(AX), R12
+
+input:
+	VMOVDQU64    (CX), Z16
+	VMOVDQU64    64(CX), Z17
+	VPBROADCASTQ (DX), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z0, Z0
+	VPADDQ       Z18, Z1, Z1
+	VPBROADCASTQ (DX)(SI*1), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z2, Z2
+	VPADDQ       Z18, Z3, Z3
+	VPBROADCASTQ (DX)(SI*2), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z4, Z4
+	VPADDQ       Z18, Z5, Z5
+	VPBROADCASTQ (DX)(DI*1), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z6, Z6
+	VPADDQ       Z18, Z7, Z7
+	VPBROADCASTQ (BX), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z8, Z8
+	VPADDQ       Z18, Z9, Z9
+	VPBROADCASTQ (BX)(SI*1), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z10, Z10
+	VPADDQ       Z18, Z11, Z11
+	VPBROADCASTQ (BX)(SI*2), Z18
+	VPMULLQ      Z18, Z16, Z19
+	VPMULLQ      Z18, Z17, Z18
+	VPADDQ       Z19, Z12, Z12
+	VPADDQ       Z18, Z13, Z13
+	VPBROADCASTQ (BX)(DI*1), Z18
+	VPMULLQ      Z18, Z16, Z16
+	VPMULLQ      Z18, Z17, Z17
+	VPADDQ       Z16, Z14, Z14
+	VPADDQ       Z17, Z15, Z15
+	ADDQ         $+128, CX
+	ADDQ         $+8, DX
+	ADDQ         $+8, BX
+	DECQ         R12
+	JNZ          input
+	ADDQ         R8, DX
+	ADDQ         R8, BX
+	DECQ         R11
+	JNZ          column
+	ADDQ         R9, DX
+	ADDQ         R9, BX
+	DECQ         R10
+	JNZ          row
+	MOVQ         200(AX), CX
+	SHLQ         $0x03, CX
+	MOVQ         120(AX), DX
+	VPADDQ       (DX), Z0, Z0
+	VMOVDQU64    Z0, (DX)
+	VPADDQ       64(DX), Z1, Z1
+	VMOVDQU64    Z1, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z2, Z2
+	VMOVDQU64    Z2, (DX)
+	VPADDQ       64(DX), Z3, Z3
+	VMOVDQU64    Z3, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z4, Z4
+	VMOVDQU64    Z4, (DX)
+	VPADDQ       64(DX), Z5, Z5
+	VMOVDQU64    Z5, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z6, Z6
+	VMOVDQU64    Z6, (DX)
+	VPADDQ       64(DX), Z7, Z7
+	VMOVDQU64    Z7, 64(DX)
+	MOVQ         144(AX), AX
 	VPADDQ       (AX), Z8, Z8
 	VMOVDQU64    Z8, (AX)
 	VPADDQ       64(AX), Z9, Z9
@@ -502,30 +995,18 @@ input:
 TEXT ·avx512Tile3x4(SB), NOSPLIT, $0-8
 	MOVQ       t+0(FP), AX
 	MOVQ       (AX), CX
-	MOVQ       24(AX), DX
-	MOVQ       48(AX), BX
-	MOVQ       72(AX), SI
-	MOVQ       168(AX), DI
+	MOVQ       48(AX), DX
+	MOVQ       72(AX), BX
+	MOVQ       96(AX), SI
+	MOVQ       192(AX), DI
 	SHLQ       $0x03, DI
 	LEAQ       (DI)(DI*2), R8
-	MOVQ       208(AX), R9
+	MOVQ       232(AX), R9
 	SHLQ       $0x03, R9
-	MOVQ       216(AX), R10
+	MOVQ       240(AX), R10
 	SHLQ       $0x03, R10
-	MOVQ       176(AX), R11
+	MOVQ       200(AX), R11
 	SHLQ       $0x03, R11
-	MOVQ       96(AX), R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R11, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R11, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R11, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
 	MOVQ       120(AX), R12
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
@@ -539,6 +1020,18 @@ TEXT ·avx512Tile3x4(SB), NOSPLIT, $0-8
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	MOVQ       144(AX), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       168(AX), R12
 	PREFETCHT0 (R12)
 	PREFETCHT0 64(R12)
 	ADDQ       R11, R12
@@ -574,13 +1067,13 @@ TEXT ·avx512Tile3x4(SB), NOSPLIT, $0-8
 	VPXORQ     Z21, Z21, Z21
 	VPXORQ     Z22, Z22, Z22
 	VPXORQ     Z23, Z23, Z23
-	MOVQ       184(AX), R11
+	MOVQ       208(AX), R11
 
 row:
-	MOVQ 192(AX), R12
+	MOVQ 216(AX), R12
 
 column:
-	MOVQ 200(AX), R13
+	MOVQ 224(AX), R13
 
 input:
 	VPMOVSXWQ    (CX), Z24
@@ -661,9 +1154,9 @@ input:
 	ADDQ         R10, SI
 	DECQ         R11
 	JNZ          row
-	MOVQ         176(AX), CX
+	MOVQ         200(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         96(AX), DX
+	MOVQ         120(AX), DX
 	VPADDQ       (DX), Z0, Z0
 	VMOVDQU64    Z0, (DX)
 	VPADDQ       64(DX), Z1, Z1
@@ -683,7 +1176,7 @@ input:
 	VMOVDQU64    Z6, (DX)
 	VPADDQ       64(DX), Z7, Z7
 	VMOVDQU64    Z7, 64(DX)
-	MOVQ         120(AX), DX
+	MOVQ         144(AX), DX
 	VPADDQ       (DX), Z8, Z8
 	VMOVDQU64    Z8, (DX)
 	VPADDQ       64(DX), Z9, Z9
@@ -703,7 +1196,236 @@ input:
 	VMOVDQU64    Z14, (DX)
 	VPADDQ       64(DX), Z15, Z15
 	VMOVDQU64    Z15, 64(DX)
-	MOVQ         144(AX), AX
+	MOVQ         168(AX), AX
+	VPADDQ       (AX), Z16, Z16
+	VMOVDQU64    Z16, (AX)
+	VPADDQ       64(AX), Z17, Z17
+	VMOVDQU64    Z17, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z18, Z18
+	VMOVDQU64    Z18, (AX)
+	VPADDQ       64(AX), Z19, Z19
+	VMOVDQU64    Z19, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z20, Z20
+	VMOVDQU64    Z20, (AX)
+	VPADDQ       64(AX), Z21, Z21
+	VMOVDQU64    Z21, 64(AX)
+	ADDQ         CX, AX
+	VPADDQ       (AX), Z22, Z22
+	VMOVDQU64    Z22, (AX)
+	VPADDQ       64(AX), Z23, Z23
+	VMOVDQU64    Z23, 64(AX)
+	VZEROUPPER
+	RET
+
+// func avx512WideTile3x4(t *tile)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·avx512WideTile3x4(SB), NOSPLIT, $0-8
+	MOVQ       t+0(FP), AX
+	MOVQ       24(AX), CX
+	MOVQ       48(AX), DX
+	MOVQ       72(AX), BX
+	MOVQ       96(AX), SI
+	MOVQ       192(AX), DI
+	SHLQ       $0x03, DI
+	LEAQ       (DI)(DI*2), R8
+	MOVQ       232(AX), R9
+	SHLQ       $0x03, R9
+	MOVQ       240(AX), R10
+	SHLQ       $0x03, R10
+	MOVQ       200(AX), R11
+	SHLQ       $0x03, R11
+	MOVQ       120(AX), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       144(AX), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	MOVQ       168(AX), R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R11, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	VPXORQ     Z0, Z0, Z0
+	VPXORQ     Z1, Z1, Z1
+	VPXORQ     Z2, Z2, Z2
+	VPXORQ     Z3, Z3, Z3
+	VPXORQ     Z4, Z4, Z4
+	VPXORQ     Z5, Z5, Z5
+	VPXORQ     Z6, Z6, Z6
+	VPXORQ     Z7, Z7, Z7
+	VPXORQ     Z8, Z8, Z8
+	VPXORQ     Z9, Z9, Z9
+	VPXORQ     Z10, Z10, Z10
+	VPXORQ     Z11, Z11, Z11
+	VPXORQ     Z12, Z12, Z12
+	VPXORQ     Z13, Z13, Z13
+	VPXORQ     Z14, Z14, Z14
+	VPXORQ     Z15, Z15, Z15
+	VPXORQ     Z16, Z16, Z16
+	VPXORQ     Z17, Z17, Z17
+	VPXORQ     Z18, Z18, Z18
+	VPXORQ     Z19, Z19, Z19
+	VPXORQ     Z20, Z20, Z20
+	VPXORQ     Z21, Z21, Z21
+	VPXORQ     Z22, Z22, Z22
+	VPXORQ     Z23, Z23, Z23
+	MOVQ       208(AX), R11
+
+row:
+	MOVQ 216(AX), R12
+
+column:
+	MOVQ 224(AX), R13
+
+input:
+	VMOVDQU64    (CX), Z24
+	VMOVDQU64    64(CX), Z25
+	VPBROADCASTQ (DX), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z0, Z0
+	VPADDQ       Z26, Z1, Z1
+	VPBROADCASTQ (DX)(DI*1), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z2, Z2
+	VPADDQ       Z26, Z3, Z3
+	VPBROADCASTQ (DX)(DI*2), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z4, Z4
+	VPADDQ       Z26, Z5, Z5
+	VPBROADCASTQ (DX)(R8*1), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z6, Z6
+	VPADDQ       Z26, Z7, Z7
+	VPBROADCASTQ (BX), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z8, Z8
+	VPADDQ       Z26, Z9, Z9
+	VPBROADCASTQ (BX)(DI*1), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z10, Z10
+	VPADDQ       Z26, Z11, Z11
+	VPBROADCASTQ (BX)(DI*2), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z12, Z12
+	VPADDQ       Z26, Z13, Z13
+	VPBROADCASTQ (BX)(R8*1), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z14, Z14
+	VPADDQ       Z26, Z15, Z15
+	VPBROADCASTQ (SI), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z16, Z16
+	VPADDQ       Z26, Z17, Z17
+	VPBROADCASTQ (SI)(DI*1), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z18, Z18
+	VPADDQ       Z26, Z19, Z19
+	VPBROADCASTQ (SI)(DI*2), Z26
+	VPMULLQ      Z26, Z24, Z27
+	VPMULLQ      Z26, Z25, Z26
+	VPADDQ       Z27, Z20, Z20
+	VPADDQ       Z26, Z21, Z21
+	VPBROADCASTQ (SI)(R8*1), Z26
+	VPMULLQ      Z26, Z24, Z24
+	VPMULLQ      Z26, Z25, Z25
+	VPADDQ       Z24, Z22, Z22
+	VPADDQ       Z25, Z23, Z23
+	ADDQ         $+128, CX
+	ADDQ         $+8, DX
+	ADDQ         $+8, BX
+	ADDQ         $+8, SI
+	DECQ         R13
+	JNZ          input
+	ADDQ         R9, DX
+	ADDQ         R9, BX
+	ADDQ         R9, SI
+	DECQ         R12
+	JNZ          column
+	ADDQ         R10, DX
+	ADDQ         R10, BX
+	ADDQ         R10, SI
+	DECQ         R11
+	JNZ          row
+	MOVQ         200(AX), CX
+	SHLQ         $0x03, CX
+	MOVQ         120(AX), DX
+	VPADDQ       (DX), Z0, Z0
+	VMOVDQU64    Z0, (DX)
+	VPADDQ       64(DX), Z1, Z1
+	VMOVDQU64    Z1, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z2, Z2
+	VMOVDQU64    Z2, (DX)
+	VPADDQ       64(DX), Z3, Z3
+	VMOVDQU64    Z3, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z4, Z4
+	VMOVDQU64    Z4, (DX)
+	VPADDQ       64(DX), Z5, Z5
+	VMOVDQU64    Z5, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z6, Z6
+	VMOVDQU64    Z6, (DX)
+	VPADDQ       64(DX), Z7, Z7
+	VMOVDQU64    Z7, 64(DX)
+	MOVQ         144(AX), DX
+	VPADDQ       (DX), Z8, Z8
+	VMOVDQU64    Z8, (DX)
+	VPADDQ       64(DX), Z9, Z9
+	VMOVDQU64    Z9, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z10, Z10
+	VMOVDQU64    Z10, (DX)
+	VPADDQ       64(DX), Z11, Z11
+	VMOVDQU64    Z11, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z12, Z12
+	VMOVDQU64    Z12, (DX)
+	VPADDQ       64(DX), Z13, Z13
+	VMOVDQU64    Z13, 64(DX)
+	ADDQ         CX, DX
+	VPADDQ       (DX), Z14, Z14
+	VMOVDQU64    Z14, (DX)
+	VPADDQ       64(DX), Z15, Z15
+	VMOVDQU64    Z15, 64(DX)
+	MOVQ         168(AX), AX
 	VPADDQ       (AX), Z16, Z16
 	VMOVDQU64    Z16, (AX)
 	VPADDQ       64(AX), Z17, Z17
@@ -731,13 +1453,13 @@ input:
 TEXT ·avx512Nested1x1x4(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   168(AX), BX
+	MOVQ   48(AX), DX
+	MOVQ   192(AX), BX
 	SHLQ   $0x03, BX
 	LEAQ   (BX)(BX*2), SI
-	MOVQ   208(AX), DI
+	MOVQ   232(AX), DI
 	SHLQ   $0x03, DI
-	MOVQ   216(AX), DI
+	MOVQ   240(AX), DI
 	SHLQ   $0x03, DI
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
@@ -747,9 +1469,9 @@ TEXT ·avx512Nested1x1x4(SB), NOSPLIT, $0-8
 	VPXORQ Z5, Z5, Z5
 	VPXORQ Z6, Z6, Z6
 	VPXORQ Z7, Z7, Z7
-	MOVQ   224(AX), DI
+	MOVQ   248(AX), DI
 	SHLQ   $0x01, DI
-	MOVQ   200(AX), R8
+	MOVQ   224(AX), R8
 
 input:
 	VPMOVSXWQ    (CX), Z8
@@ -782,11 +1504,11 @@ input:
 	ADDQ         $+8, DX
 	DECQ         R8
 	JNZ          input
-	MOVQ         240(AX), CX
+	MOVQ         264(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         176(AX), DX
+	MOVQ         200(AX), DX
 	SHLQ         $0x03, DX
-	MOVQ         96(AX), AX
+	MOVQ         120(AX), AX
 	VMOVDQU64    (AX), Z8
 	VPADDQ       Z0, Z8, Z8
 	VMOVDQU64    Z8, (AX)
@@ -846,14 +1568,14 @@ input:
 TEXT ·avx512Nested1x2x4(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   48(AX), BX
-	MOVQ   168(AX), SI
+	MOVQ   48(AX), DX
+	MOVQ   72(AX), BX
+	MOVQ   192(AX), SI
 	SHLQ   $0x03, SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   208(AX), R8
+	MOVQ   232(AX), R8
 	SHLQ   $0x03, R8
-	MOVQ   216(AX), R8
+	MOVQ   240(AX), R8
 	SHLQ   $0x03, R8
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
@@ -871,9 +1593,9 @@ TEXT ·avx512Nested1x2x4(SB), NOSPLIT, $0-8
 	VPXORQ Z13, Z13, Z13
 	VPXORQ Z14, Z14, Z14
 	VPXORQ Z15, Z15, Z15
-	MOVQ   224(AX), R8
+	MOVQ   248(AX), R8
 	SHLQ   $0x01, R8
-	MOVQ   200(AX), R9
+	MOVQ   224(AX), R9
 
 input:
 	VPMOVSXWQ    (CX), Z16
@@ -927,11 +1649,11 @@ input:
 	ADDQ         $+8, BX
 	DECQ         R9
 	JNZ          input
-	MOVQ         240(AX), CX
+	MOVQ         264(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         176(AX), DX
+	MOVQ         200(AX), DX
 	SHLQ         $0x03, DX
-	MOVQ         96(AX), BX
+	MOVQ         120(AX), BX
 	VMOVDQU64    (BX), Z16
 	VPADDQ       Z0, Z16, Z16
 	VMOVDQU64    Z16, (BX)
@@ -983,7 +1705,7 @@ input:
 	VMOVDQU64    64(BX)(CX*1), Z16
 	VPSUBQ       Z7, Z16, Z16
 	VMOVDQU64    Z16, 64(BX)(CX*1)
-	MOVQ         120(AX), AX
+	MOVQ         144(AX), AX
 	VMOVDQU64    (AX), Z16
 	VPADDQ       Z8, Z16, Z16
 	VMOVDQU64    Z16, (AX)
@@ -1043,15 +1765,15 @@ input:
 TEXT ·avx512Nested1x3x4(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   48(AX), BX
-	MOVQ   72(AX), SI
-	MOVQ   168(AX), DI
+	MOVQ   48(AX), DX
+	MOVQ   72(AX), BX
+	MOVQ   96(AX), SI
+	MOVQ   192(AX), DI
 	SHLQ   $0x03, DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   208(AX), R9
+	MOVQ   232(AX), R9
 	SHLQ   $0x03, R9
-	MOVQ   216(AX), R9
+	MOVQ   240(AX), R9
 	SHLQ   $0x03, R9
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
@@ -1077,9 +1799,9 @@ TEXT ·avx512Nested1x3x4(SB), NOSPLIT, $0-8
 	VPXORQ Z21, Z21, Z21
 	VPXORQ Z22, Z22, Z22
 	VPXORQ Z23, Z23, Z23
-	MOVQ   224(AX), R9
+	MOVQ   248(AX), R9
 	SHLQ   $0x01, R9
-	MOVQ   200(AX), R10
+	MOVQ   224(AX), R10
 
 input:
 	VPMOVSXWQ    (CX), Z24
@@ -1154,11 +1876,11 @@ input:
 	ADDQ         $+8, SI
 	DECQ         R10
 	JNZ          input
-	MOVQ         240(AX), CX
+	MOVQ         264(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         176(AX), DX
+	MOVQ         200(AX), DX
 	SHLQ         $0x03, DX
-	MOVQ         96(AX), BX
+	MOVQ         120(AX), BX
 	VMOVDQU64    (BX), Z24
 	VPADDQ       Z0, Z24, Z24
 	VMOVDQU64    Z24, (BX)
@@ -1210,7 +1932,7 @@ input:
 	VMOVDQU64    64(BX)(CX*1), Z24
 	VPSUBQ       Z7, Z24, Z24
 	VMOVDQU64    Z24, 64(BX)(CX*1)
-	MOVQ         120(AX), BX
+	MOVQ         144(AX), BX
 	VMOVDQU64    (BX), Z24
 	VPADDQ       Z8, Z24, Z24
 	VMOVDQU64    Z24, (BX)
@@ -1262,7 +1984,7 @@ input:
 	VMOVDQU64    64(BX)(CX*1), Z24
 	VPSUBQ       Z15, Z24, Z24
 	VMOVDQU64    Z24, 64(BX)(CX*1)
-	MOVQ         144(AX), AX
+	MOVQ         168(AX), AX
 	VMOVDQU64    (AX), Z24
 	VPADDQ       Z16, Z24, Z24
 	VMOVDQU64    Z24, (AX)
@@ -1322,13 +2044,13 @@ input:
 TEXT ·avx512Nested2x1x4(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   168(AX), BX
+	MOVQ   48(AX), DX
+	MOVQ   192(AX), BX
 	SHLQ   $0x03, BX
 	LEAQ   (BX)(BX*2), SI
-	MOVQ   208(AX), DI
+	MOVQ   232(AX), DI
 	SHLQ   $0x03, DI
-	MOVQ   216(AX), DI
+	MOVQ   240(AX), DI
 	SHLQ   $0x03, DI
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
@@ -1338,12 +2060,12 @@ TEXT ·avx512Nested2x1x4(SB), NOSPLIT, $0-8
 	VPXORQ Z5, Z5, Z5
 	VPXORQ Z6, Z6, Z6
 	VPXORQ Z7, Z7, Z7
-	MOVQ   224(AX), DI
+	MOVQ   248(AX), DI
 	SHLQ   $0x01, DI
-	MOVQ   232(AX), R8
+	MOVQ   256(AX), R8
 	SHLQ   $0x01, R8
 	LEAQ   (DI)(R8*1), R9
-	MOVQ   200(AX), R10
+	MOVQ   224(AX), R10
 
 input:
 	VPMOVSXWQ    (CX), Z8
@@ -1384,14 +2106,14 @@ input:
 	ADDQ         $+8, DX
 	DECQ         R10
 	JNZ          input
-	MOVQ         240(AX), CX
+	MOVQ         264(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         248(AX), DX
+	MOVQ         272(AX), DX
 	SHLQ         $0x03, DX
 	LEAQ         (CX)(DX*1), BX
-	MOVQ         176(AX), SI
+	MOVQ         200(AX), SI
 	SHLQ         $0x03, SI
-	MOVQ         96(AX), AX
+	MOVQ         120(AX), AX
 	VMOVDQU64    (AX), Z8
 	VPADDQ       Z0, Z8, Z8
 	VMOVDQU64    Z8, (AX)
@@ -1499,14 +2221,14 @@ input:
 TEXT ·avx512Nested2x2x4(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   48(AX), BX
-	MOVQ   168(AX), SI
+	MOVQ   48(AX), DX
+	MOVQ   72(AX), BX
+	MOVQ   192(AX), SI
 	SHLQ   $0x03, SI
 	LEAQ   (SI)(SI*2), DI
-	MOVQ   208(AX), R8
+	MOVQ   232(AX), R8
 	SHLQ   $0x03, R8
-	MOVQ   216(AX), R8
+	MOVQ   240(AX), R8
 	SHLQ   $0x03, R8
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
@@ -1524,12 +2246,12 @@ TEXT ·avx512Nested2x2x4(SB), NOSPLIT, $0-8
 	VPXORQ Z13, Z13, Z13
 	VPXORQ Z14, Z14, Z14
 	VPXORQ Z15, Z15, Z15
-	MOVQ   224(AX), R8
+	MOVQ   248(AX), R8
 	SHLQ   $0x01, R8
-	MOVQ   232(AX), R9
+	MOVQ   256(AX), R9
 	SHLQ   $0x01, R9
 	LEAQ   (R8)(R9*1), R10
-	MOVQ   200(AX), R11
+	MOVQ   224(AX), R11
 
 input:
 	VPMOVSXWQ    (CX), Z16
@@ -1591,14 +2313,14 @@ input:
 	ADDQ         $+8, BX
 	DECQ         R11
 	JNZ          input
-	MOVQ         240(AX), CX
+	MOVQ         264(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         248(AX), DX
+	MOVQ         272(AX), DX
 	SHLQ         $0x03, DX
 	LEAQ         (CX)(DX*1), BX
-	MOVQ         176(AX), SI
+	MOVQ         200(AX), SI
 	SHLQ         $0x03, SI
-	MOVQ         96(AX), DI
+	MOVQ         120(AX), DI
 	VMOVDQU64    (DI), Z16
 	VPADDQ       Z0, Z16, Z16
 	VMOVDQU64    Z16, (DI)
@@ -1698,7 +2420,7 @@ input:
 	VMOVDQU64    64(DI)(BX*1), Z16
 	VPADDQ       Z7, Z16, Z16
 	VMOVDQU64    Z16, 64(DI)(BX*1)
-	MOVQ         120(AX), AX
+	MOVQ         144(AX), AX
 	VMOVDQU64    (AX), Z16
 	VPADDQ       Z8, Z16, Z16
 	VMOVDQU64    Z16, (AX)
@@ -1806,15 +2528,15 @@ input:
 TEXT ·avx512Nested2x3x4(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
-	MOVQ   24(AX), DX
-	MOVQ   48(AX), BX
-	MOVQ   72(AX), SI
-	MOVQ   168(AX), DI
+	MOVQ   48(AX), DX
+	MOVQ   72(AX), BX
+	MOVQ   96(AX), SI
+	MOVQ   192(AX), DI
 	SHLQ   $0x03, DI
 	LEAQ   (DI)(DI*2), R8
-	MOVQ   208(AX), R9
+	MOVQ   232(AX), R9
 	SHLQ   $0x03, R9
-	MOVQ   216(AX), R9
+	MOVQ   240(AX), R9
 	SHLQ   $0x03, R9
 	VPXORQ Z0, Z0, Z0
 	VPXORQ Z1, Z1, Z1
@@ -1840,12 +2562,12 @@ TEXT ·avx512Nested2x3x4(SB), NOSPLIT, $0-8
 	VPXORQ Z21, Z21, Z21
 	VPXORQ Z22, Z22, Z22
 	VPXORQ Z23, Z23, Z23
-	MOVQ   224(AX), R9
+	MOVQ   248(AX), R9
 	SHLQ   $0x01, R9
-	MOVQ   232(AX), R10
+	MOVQ   256(AX), R10
 	SHLQ   $0x01, R10
 	LEAQ   (R9)(R10*1), R11
-	MOVQ   200(AX), R12
+	MOVQ   224(AX), R12
 
 input:
 	VPMOVSXWQ    (CX), Z24
@@ -1928,115 +2650,115 @@ input:
 	ADDQ         $+8, SI
 	DECQ         R12
 	JNZ          input
-	MOVQ         240(AX), CX
+	MOVQ         264(AX), CX
 	SHLQ         $0x03, CX
-	MOVQ         248(AX), DX
+	MOVQ         272(AX), DX
 	SHLQ         $0x03, DX
 	LEAQ         (CX)(DX*1), BX
-	MOVQ         176(AX), SI
+	MOVQ         200(AX), SI
 	SHLQ         $0x03, SI
-	MOVQ         96(AX), DI
-	VMOVDQU64    (DI), Z24
-	VPADDQ       Z0, Z24, Z24
-	VMOVDQU64    Z24, (DI)
-	VMOVDQU64    (DI)(CX*1), Z24
-	VPSUBQ       Z0, Z24, Z24
-	VMOVDQU64    Z24, (DI)(CX*1)
-	VMOVDQU64    (DI)(DX*1), Z24
-	VPSUBQ       Z0, Z24, Z24
-	VMOVDQU64    Z24, (DI)(DX*1)
-	VMOVDQU64    (DI)(BX*1), Z24
-	VPADDQ       Z0, Z24, Z24
-	VMOVDQU64    Z24, (DI)(BX*1)
-	VMOVDQU64    64(DI), Z24
-	VPADDQ       Z1, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)
-	VMOVDQU64    64(DI)(CX*1), Z24
-	VPSUBQ       Z1, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(CX*1)
-	VMOVDQU64    64(DI)(DX*1), Z24
-	VPSUBQ       Z1, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(DX*1)
-	VMOVDQU64    64(DI)(BX*1), Z24
-	VPADDQ       Z1, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(BX*1)
-	ADDQ         SI, DI
-	VMOVDQU64    (DI), Z24
-	VPADDQ       Z2, Z24, Z24
-	VMOVDQU64    Z24, (DI)
-	VMOVDQU64    (DI)(CX*1), Z24
-	VPSUBQ       Z2, Z24, Z24
-	VMOVDQU64    Z24, (DI)(CX*1)
-	VMOVDQU64    (DI)(DX*1), Z24
-	VPSUBQ       Z2, Z24, Z24
-	VMOVDQU64    Z24, (DI)(DX*1)
-	VMOVDQU64    (DI)(BX*1), Z24
-	VPADDQ       Z2, Z24, Z24
-	VMOVDQU64    Z24, (DI)(BX*1)
-	VMOVDQU64    64(DI), Z24
-	VPADDQ       Z3, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)
-	VMOVDQU64    64(DI)(CX*1), Z24
-	VPSUBQ       Z3, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(CX*1)
-	VMOVDQU64    64(DI)(DX*1), Z24
-	VPSUBQ       Z3, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(DX*1)
-	VMOVDQU64    64(DI)(BX*1), Z24
-	VPADDQ       Z3, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(BX*1)
-	ADDQ         SI, DI
-	VMOVDQU64    (DI), Z24
-	VPADDQ       Z4, Z24, Z24
-	VMOVDQU64    Z24, (DI)
-	VMOVDQU64    (DI)(CX*1), Z24
-	VPSUBQ       Z4, Z24, Z24
-	VMOVDQU64    Z24, (DI)(CX*1)
-	VMOVDQU64    (DI)(DX*1), Z24
-	VPSUBQ       Z4, Z24, Z24
-	VMOVDQU64    Z24, (DI)(DX*1)
-	VMOVDQU64    (DI)(BX*1), Z24
-	VPADDQ       Z4, Z24, Z24
-	VMOVDQU64    Z24, (DI)(BX*1)
-	VMOVDQU64    64(DI), Z24
-	VPADDQ       Z5, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)
-	VMOVDQU64    64(DI)(CX*1), Z24
-	VPSUBQ       Z5, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(CX*1)
-	VMOVDQU64    64(DI)(DX*1), Z24
-	VPSUBQ       Z5, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(DX*1)
-	VMOVDQU64    64(DI)(BX*1), Z24
-	VPADDQ       Z5, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(BX*1)
-	ADDQ         SI, DI
-	VMOVDQU64    (DI), Z24
-	VPADDQ       Z6, Z24, Z24
-	VMOVDQU64    Z24, (DI)
-	VMOVDQU64    (DI)(CX*1), Z24
-	VPSUBQ       Z6, Z24, Z24
-	VMOVDQU64    Z24, (DI)(CX*1)
-	VMOVDQU64    (DI)(DX*1), Z24
-	VPSUBQ       Z6, Z24, Z24
-	VMOVDQU64    Z24, (DI)(DX*1)
-	VMOVDQU64    (DI)(BX*1), Z24
-	VPADDQ       Z6, Z24, Z24
-	VMOVDQU64    Z24, (DI)(BX*1)
-	VMOVDQU64    64(DI), Z24
-	VPADDQ       Z7, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)
-	VMOVDQU64    64(DI)(CX*1), Z24
-	VPSUBQ       Z7, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(CX*1)
-	VMOVDQU64    64(DI)(DX*1), Z24
-	VPSUBQ       Z7, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(DX*1)
-	VMOVDQU64    64(DI)(BX*1), Z24
-	VPADDQ       Z7, Z24, Z24
-	VMOVDQU64    Z24, 64(DI)(BX*1)
 	MOVQ         120(AX), DI
 	VMOVDQU64    (DI), Z24
+	VPADDQ       Z0, Z24, Z24
+	VMOVDQU64    Z24, (DI)
+	VMOVDQU64    (DI)(CX*1), Z24
+	VPSUBQ       Z0, Z24, Z24
+	VMOVDQU64    Z24, (DI)(CX*1)
+	VMOVDQU64    (DI)(DX*1), Z24
+	VPSUBQ       Z0, Z24, Z24
+	VMOVDQU64    Z24, (DI)(DX*1)
+	VMOVDQU64    (DI)(BX*1), Z24
+	VPADDQ       Z0, Z24, Z24
+	VMOVDQU64    Z24, (DI)(BX*1)
+	VMOVDQU64    64(DI), Z24
+	VPADDQ       Z1, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)
+	VMOVDQU64    64(DI)(CX*1), Z24
+	VPSUBQ       Z1, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(CX*1)
+	VMOVDQU64    64(DI)(DX*1), Z24
+	VPSUBQ       Z1, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(DX*1)
+	VMOVDQU64    64(DI)(BX*1), Z24
+	VPADDQ       Z1, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(BX*1)
+	ADDQ         SI, DI
+	VMOVDQU64    (DI), Z24
+	VPADDQ       Z2, Z24, Z24
+	VMOVDQU64    Z24, (DI)
+	VMOVDQU64    (DI)(CX*1), Z24
+	VPSUBQ       Z2, Z24, Z24
+	VMOVDQU64    Z24, (DI)(CX*1)
+	VMOVDQU64    (DI)(DX*1), Z24
+	VPSUBQ       Z2, Z24, Z24
+	VMOVDQU64    Z24, (DI)(DX*1)
+	VMOVDQU64    (DI)(BX*1), Z24
+	VPADDQ       Z2, Z24, Z24
+	VMOVDQU64    Z24, (DI)(BX*1)
+	VMOVDQU64    64(DI), Z24
+	VPADDQ       Z3, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)
+	VMOVDQU64    64(DI)(CX*1), Z24
+	VPSUBQ       Z3, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(CX*1)
+	VMOVDQU64    64(DI)(DX*1), Z24
+	VPSUBQ       Z3, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(DX*1)
+	VMOVDQU64    64(DI)(BX*1), Z24
+	VPADDQ       Z3, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(BX*1)
+	ADDQ         SI, DI
+	VMOVDQU64    (DI), Z24
+	VPADDQ       Z4, Z24, Z24
+	VMOVDQU64    Z24, (DI)
+	VMOVDQU64    (DI)(CX*1), Z24
+	VPSUBQ       Z4, Z24, Z24
+	VMOVDQU64    Z24, (DI)(CX*1)
+	VMOVDQU64    (DI)(DX*1), Z24
+	VPSUBQ       Z4, Z24, Z24
+	VMOVDQU64    Z24, (DI)(DX*1)
+	VMOVDQU64    (DI)(BX*1), Z24
+	VPADDQ       Z4, Z24, Z24
+	VMOVDQU64    Z24, (DI)(BX*1)
+	VMOVDQU64    64(DI), Z24
+	VPADDQ       Z5, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)
+	VMOVDQU64    64(DI)(CX*1), Z24
+	VPSUBQ       Z5, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(CX*1)
+	VMOVDQU64    64(DI)(DX*1), Z24
+	VPSUBQ       Z5, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(DX*1)
+	VMOVDQU64    64(DI)(BX*1), Z24
+	VPADDQ       Z5, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(BX*1)
+	ADDQ         SI, DI
+	VMOVDQU64    (DI), Z24
+	VPADDQ       Z6, Z24, Z24
+	VMOVDQU64    Z24, (DI)
+	VMOVDQU64    (DI)(CX*1), Z24
+	VPSUBQ       Z6, Z24, Z24
+	VMOVDQU64    Z24, (DI)(CX*1)
+	VMOVDQU64    (DI)(DX*1), Z24
+	VPSUBQ       Z6, Z24, Z24
+	VMOVDQU64    Z24, (DI)(DX*1)
+	VMOVDQU64    (DI)(BX*1), Z24
+	VPADDQ       Z6, Z24, Z24
+	VMOVDQU64    Z24, (DI)(BX*1)
+	VMOVDQU64    64(DI), Z24
+	VPADDQ       Z7, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)
+	VMOVDQU64    64(DI)(CX*1), Z24
+	VPSUBQ       Z7, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(CX*1)
+	VMOVDQU64    64(DI)(DX*1), Z24
+	VPSUBQ       Z7, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(DX*1)
+	VMOVDQU64    64(DI)(BX*1), Z24
+	VPADDQ       Z7, Z24, Z24
+	VMOVDQU64    Z24, 64(DI)(BX*1)
+	MOVQ         144(AX), DI
+	VMOVDQU64    (DI), Z24
 	VPADDQ       Z8, Z24, Z24
 	VMOVDQU64    Z24, (DI)
 	VMOVDQU64    (DI)(CX*1), Z24
@@ -2135,7 +2857,7 @@ input:
 	VMOVDQU64    64(DI)(BX*1), Z24
 	VPADDQ       Z15, Z24, Z24
 	VMOVDQU64    Z24, 64(DI)(BX*1)
-	MOVQ         144(AX), AX
+	MOVQ         168(AX), AX
 	VMOVDQU64    (AX), Z24
 	VPADDQ       Z16, Z24, Z24
 	VMOVDQU64    Z24, (AX)
@@ -2409,21 +3131,21 @@ loop:
 TEXT ·avx2Tile1(SB), NOSPLIT, $0-8
 	MOVQ  t+0(FP), AX
 	MOVQ  (AX), CX
-	MOVQ  24(AX), DX
-	MOVQ  208(AX), BX
+	MOVQ  48(AX), DX
+	MOVQ  232(AX), BX
 	SHLQ  $0x03, BX
-	MOVQ  216(AX), SI
+	MOVQ  240(AX), SI
 	SHLQ  $0x03, SI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
-	MOVQ  184(AX), DI
+	MOVQ  208(AX), DI
 
 row:
-	MOVQ 192(AX), R8
+	MOVQ 216(AX), R8
 
 column:
-	MOVQ 200(AX), R9
+	MOVQ 224(AX), R9
 	SUBQ $+4, R9
 	JB   few
 
@@ -2500,9 +3222,9 @@ next:
 	ADDQ        SI, DX
 	DECQ        DI
 	JNZ         row
-	MOVQ        176(AX), CX
+	MOVQ        200(AX), CX
 	SHLQ        $0x03, CX
-	MOVQ        96(AX), AX
+	MOVQ        120(AX), AX
 	VPSLLQ      $0x20, Y2, Y3
 	VPADDQ      Y3, Y0, Y0
 	VPSRLQ      $0x20, Y2, Y2
@@ -2524,12 +3246,12 @@ next:
 TEXT ·avx2Tile2(SB), NOSPLIT, $0-8
 	MOVQ  t+0(FP), AX
 	MOVQ  (AX), CX
-	MOVQ  24(AX), DX
-	MOVQ  168(AX), BX
+	MOVQ  48(AX), DX
+	MOVQ  192(AX), BX
 	SHLQ  $0x03, BX
-	MOVQ  208(AX), SI
+	MOVQ  232(AX), SI
 	SHLQ  $0x03, SI
-	MOVQ  216(AX), DI
+	MOVQ  240(AX), DI
 	SHLQ  $0x03, DI
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
@@ -2537,13 +3259,13 @@ TEXT ·avx2Tile2(SB), NOSPLIT, $0-8
 	VPXOR Y3, Y3, Y3
 	VPXOR Y4, Y4, Y4
 	VPXOR Y5, Y5, Y5
-	MOVQ  184(AX), R8
+	MOVQ  208(AX), R8
 
 row:
-	MOVQ 192(AX), R9
+	MOVQ 216(AX), R9
 
 column:
-	MOVQ 200(AX), R10
+	MOVQ 224(AX), R10
 	SUBQ $+4, R10
 	JB   few
 
@@ -2660,9 +3382,9 @@ next:
 	ADDQ        DI, DX
 	DECQ        R8
 	JNZ         row
-	MOVQ        176(AX), CX
+	MOVQ        200(AX), CX
 	SHLQ        $0x03, CX
-	MOVQ        96(AX), AX
+	MOVQ        120(AX), AX
 	VPSLLQ      $0x20, Y2, Y6
 	VPADDQ      Y6, Y0, Y0
 	VPSRLQ      $0x20, Y2, Y2
@@ -2698,13 +3420,13 @@ next:
 TEXT ·avx2Tile4(SB), NOSPLIT, $0-8
 	MOVQ  t+0(FP), AX
 	MOVQ  (AX), CX
-	MOVQ  24(AX), DX
-	MOVQ  168(AX), BX
+	MOVQ  48(AX), DX
+	MOVQ  192(AX), BX
 	SHLQ  $0x03, BX
 	LEAQ  (BX)(BX*2), SI
-	MOVQ  208(AX), DI
+	MOVQ  232(AX), DI
 	SHLQ  $0x03, DI
-	MOVQ  216(AX), R8
+	MOVQ  240(AX), R8
 	SHLQ  $0x03, R8
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
@@ -2718,13 +3440,13 @@ TEXT ·avx2Tile4(SB), NOSPLIT, $0-8
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-	MOVQ  184(AX), R9
+	MOVQ  208(AX), R9
 
 row:
-	MOVQ 192(AX), R10
+	MOVQ 216(AX), R10
 
 column:
-	MOVQ 200(AX), R11
+	MOVQ 224(AX), R11
 	SUBQ $+4, R11
 	JB   few
 
@@ -2921,9 +3643,9 @@ next:
 	ADDQ        R8, DX
 	DECQ        R9
 	JNZ         row
-	MOVQ        176(AX), CX
+	MOVQ        200(AX), CX
 	SHLQ        $0x03, CX
-	MOVQ        96(AX), AX
+	MOVQ        120(AX), AX
 	VPSLLQ      $0x20, Y2, Y12
 	VPADDQ      Y12, Y0, Y0
 	VPSRLQ      $0x20, Y2, Y2
@@ -2979,6 +3701,263 @@ next:
 	VMOVDQU     Y9, (AX)
 	VPADDQ      32(AX), Y10, Y10
 	VMOVDQU     Y10, 32(AX)
+	VZEROUPPER
+	RET
+
+// func avx2WideTile1(t *tile)
+// Requires: AVX, AVX2
+TEXT ·avx2WideTile1(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  24(AX), CX
+	MOVQ  48(AX), DX
+	MOVQ  232(AX), BX
+	SHLQ  $0x03, BX
+	MOVQ  240(AX), SI
+	SHLQ  $0x03, SI
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  208(AX), DI
+
+row:
+	MOVQ 216(AX), R8
+
+column:
+	MOVQ 224(AX), R9
+	SUBQ $+2, R9
+	JB   few
+
+inputs:
+	VMOVDQU      (CX), Y4
+	VMOVDQU      32(CX), Y5
+	VPBROADCASTQ (DX), Y6
+	VPSHUFD      $0xb1, Y6, Y7
+	VPMULUDQ     Y6, Y4, Y8
+	VPADDQ       Y8, Y0, Y0
+	VPMULLD      Y7, Y4, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMULUDQ     Y6, Y5, Y8
+	VPADDQ       Y8, Y2, Y2
+	VPMULLD      Y7, Y5, Y8
+	VPADDD       Y8, Y3, Y3
+	VMOVDQU      64(CX), Y4
+	VMOVDQU      96(CX), Y5
+	VPBROADCASTQ 8(DX), Y6
+	VPSHUFD      $0xb1, Y6, Y7
+	VPMULUDQ     Y6, Y4, Y8
+	VPADDQ       Y8, Y0, Y0
+	VPMULLD      Y7, Y4, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMULUDQ     Y6, Y5, Y8
+	VPADDQ       Y8, Y2, Y2
+	VPMULLD      Y7, Y5, Y8
+	VPADDD       Y8, Y3, Y3
+	ADDQ         $+128, CX
+	ADDQ         $+16, DX
+	SUBQ         $+2, R9
+	JAE          inputs
+
+few:
+	ADDQ $+2, R9
+	JZ   next
+
+input:
+	VMOVDQU      (CX), Y4
+	VMOVDQU      32(CX), Y5
+	VPBROADCASTQ (DX), Y6
+	VPSHUFD      $0xb1, Y6, Y7
+	VPMULUDQ     Y6, Y4, Y8
+	VPADDQ       Y8, Y0, Y0
+	VPMULLD      Y7, Y4, Y8
+	VPADDD       Y8, Y1, Y1
+	VPMULUDQ     Y6, Y5, Y8
+	VPADDQ       Y8, Y2, Y2
+	VPMULLD      Y7, Y5, Y8
+	VPADDD       Y8, Y3, Y3
+	ADDQ         $+64, CX
+	ADDQ         $+8, DX
+	DECQ         R9
+	JNZ          input
+
+next:
+	ADDQ    BX, DX
+	DECQ    R8
+	JNZ     column
+	ADDQ    SI, DX
+	DECQ    DI
+	JNZ     row
+	MOVQ    200(AX), CX
+	SHLQ    $0x03, CX
+	MOVQ    120(AX), AX
+	VPSLLQ  $0x20, Y1, Y4
+	VPADDQ  Y4, Y0, Y0
+	VPSRLQ  $0x20, Y1, Y1
+	VPSLLQ  $0x20, Y1, Y1
+	VPADDQ  Y1, Y0, Y0
+	VPADDQ  (AX), Y0, Y0
+	VMOVDQU Y0, (AX)
+	VPSLLQ  $0x20, Y3, Y0
+	VPADDQ  Y0, Y2, Y2
+	VPSRLQ  $0x20, Y3, Y3
+	VPSLLQ  $0x20, Y3, Y3
+	VPADDQ  Y3, Y2, Y2
+	VPADDQ  32(AX), Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	VZEROUPPER
+	RET
+
+// func avx2WideTile2(t *tile)
+// Requires: AVX, AVX2
+TEXT ·avx2WideTile2(SB), NOSPLIT, $0-8
+	MOVQ  t+0(FP), AX
+	MOVQ  24(AX), CX
+	MOVQ  48(AX), DX
+	MOVQ  192(AX), BX
+	SHLQ  $0x03, BX
+	MOVQ  232(AX), SI
+	SHLQ  $0x03, SI
+	MOVQ  240(AX), DI
+	SHLQ  $0x03, DI
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	MOVQ  208(AX), R8
+
+row:
+	MOVQ 216(AX), R9
+
+column:
+	MOVQ 224(AX), R10
+	SUBQ $+2, R10
+	JB   few
+
+inputs:
+	VMOVDQU      (CX), Y8
+	VMOVDQU      32(CX), Y9
+	VPBROADCASTQ (DX), Y10
+	VPSHUFD      $0xb1, Y10, Y11
+	VPMULUDQ     Y10, Y8, Y12
+	VPADDQ       Y12, Y0, Y0
+	VPMULLD      Y11, Y8, Y12
+	VPADDD       Y12, Y1, Y1
+	VPMULUDQ     Y10, Y9, Y12
+	VPADDQ       Y12, Y2, Y2
+	VPMULLD      Y11, Y9, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTQ (DX)(BX*1), Y10
+	VPSHUFD      $0xb1, Y10, Y11
+	VPMULUDQ     Y10, Y8, Y12
+	VPADDQ       Y12, Y4, Y4
+	VPMULLD      Y11, Y8, Y12
+	VPADDD       Y12, Y5, Y5
+	VPMULUDQ     Y10, Y9, Y12
+	VPADDQ       Y12, Y6, Y6
+	VPMULLD      Y11, Y9, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVDQU      64(CX), Y8
+	VMOVDQU      96(CX), Y9
+	VPBROADCASTQ 8(DX), Y10
+	VPSHUFD      $0xb1, Y10, Y11
+	VPMULUDQ     Y10, Y8, Y12
+	VPADDQ       Y12, Y0, Y0
+	VPMULLD      Y11, Y8, Y12
+	VPADDD       Y12, Y1, Y1
+	VPMULUDQ     Y10, Y9, Y12
+	VPADDQ       Y12, Y2, Y2
+	VPMULLD      Y11, Y9, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTQ 8(DX)(BX*1), Y10
+	VPSHUFD      $0xb1, Y10, Y11
+	VPMULUDQ     Y10, Y8, Y12
+	VPADDQ       Y12, Y4, Y4
+	VPMULLD      Y11, Y8, Y12
+	VPADDD       Y12, Y5, Y5
+	VPMULUDQ     Y10, Y9, Y12
+	VPADDQ       Y12, Y6, Y6
+	VPMULLD      Y11, Y9, Y12
+	VPADDD       Y12, Y7, Y7
+	ADDQ         $+128, CX
+	ADDQ         $+16, DX
+	SUBQ         $+2, R10
+	JAE          inputs
+
+few:
+	ADDQ $+2, R10
+	JZ   next
+
+input:
+	VMOVDQU      (CX), Y8
+	VMOVDQU      32(CX), Y9
+	VPBROADCASTQ (DX), Y10
+	VPSHUFD      $0xb1, Y10, Y11
+	VPMULUDQ     Y10, Y8, Y12
+	VPADDQ       Y12, Y0, Y0
+	VPMULLD      Y11, Y8, Y12
+	VPADDD       Y12, Y1, Y1
+	VPMULUDQ     Y10, Y9, Y12
+	VPADDQ       Y12, Y2, Y2
+	VPMULLD      Y11, Y9, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTQ (DX)(BX*1), Y10
+	VPSHUFD      $0xb1, Y10, Y11
+	VPMULUDQ     Y10, Y8, Y12
+	VPADDQ       Y12, Y4, Y4
+	VPMULLD      Y11, Y8, Y12
+	VPADDD       Y12, Y5, Y5
+	VPMULUDQ     Y10, Y9, Y12
+	VPADDQ       Y12, Y6, Y6
+	VPMULLD      Y11, Y9, Y12
+	VPADDD       Y12, Y7, Y7
+	ADDQ         $+64, CX
+	ADDQ         $+8, DX
+	DECQ         R10
+	JNZ          input
+
+next:
+	ADDQ    SI, DX
+	DECQ    R9
+	JNZ     column
+	ADDQ    DI, DX
+	DECQ    R8
+	JNZ     row
+	MOVQ    200(AX), CX
+	SHLQ    $0x03, CX
+	MOVQ    120(AX), AX
+	VPSLLQ  $0x20, Y1, Y8
+	VPADDQ  Y8, Y0, Y0
+	VPSRLQ  $0x20, Y1, Y1
+	VPSLLQ  $0x20, Y1, Y1
+	VPADDQ  Y1, Y0, Y0
+	VPADDQ  (AX), Y0, Y0
+	VMOVDQU Y0, (AX)
+	VPSLLQ  $0x20, Y3, Y0
+	VPADDQ  Y0, Y2, Y2
+	VPSRLQ  $0x20, Y3, Y3
+	VPSLLQ  $0x20, Y3, Y3
+	VPADDQ  Y3, Y2, Y2
+	VPADDQ  32(AX), Y2, Y2
+	VMOVDQU Y2, 32(AX)
+	ADDQ    CX, AX
+	VPSLLQ  $0x20, Y5, Y0
+	VPADDQ  Y0, Y4, Y4
+	VPSRLQ  $0x20, Y5, Y5
+	VPSLLQ  $0x20, Y5, Y5
+	VPADDQ  Y5, Y4, Y4
+	VPADDQ  (AX), Y4, Y4
+	VMOVDQU Y4, (AX)
+	VPSLLQ  $0x20, Y7, Y0
+	VPADDQ  Y0, Y6, Y6
+	VPSRLQ  $0x20, Y7, Y7
+	VPSLLQ  $0x20, Y7, Y7
+	VPADDQ  Y7, Y6, Y6
+	VPADDQ  32(AX), Y6, Y6
+	VMOVDQU Y6, 32(AX)
 	VZEROUPPER
 	RET
 

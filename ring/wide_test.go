@@ -186,3 +186,36 @@ func BenchmarkConvWide(b *testing.B) {
 		})
 	}
 }
+
+func TestWideKernelsAreTheDefinition(t *testing.T) {
+	edges := []uint64{0, 1, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<63 - 1, 1 << 63, 1<<64 - 1<<31, ^uint64(0)}
+	eachKernel(t, func(t *testing.T, in *inner) {
+		r := testRand(16)
+		shapes := networkShapes()
+		for range 200 {
+			shapes = append(shapes, randomShape(r))
+		}
+		for i, s := range shapes {
+			src, w := randomImages(r, 1+i%3, s), randomWords(r, s.WeightLen())
+			if i%2 == 1 {
+				for j := range w {
+					w[j] = edges[r.IntN(len(edges))]
+				}
+				for j := range src[0] {
+					src[0][j] = edges[r.IntN(len(edges))]
+				}
+			}
+			k, dst, middle := newWideKernel(w, s, in), make([][]uint64, len(src)), r.IntN(s.OutH()+1)
+			for j := range dst {
+				dst[j] = make([]uint64, s.OutLen())
+			}
+			k.AddRows(dst, src, middle, s.OutH())
+			k.AddRows(dst, src, 0, middle)
+			for j := range dst {
+				if !slices.Equal(dst[j], naiveConvWide(src[j], w, s)) {
+					t.Fatalf("%+v, image %d of %d: differs from the definition", s, j, len(src))
+				}
+			}
+		}
+	})
+}

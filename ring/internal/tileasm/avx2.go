@@ -18,7 +18,7 @@ func avx2Tile(pixels int) {
 	TEXT(fmt.Sprintf("avx2Tile%d", pixels), NOSPLIT, "func(t *tile)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("avx2Tile%d takes %d pixels, split, by 8 channels.", pixels, pixels))
-	p := newWalk(1, pixels)
+	p := newWalk(1, pixels, 2)
 	sums := zeroed(3*pixels, YMM)
 	w, odd := YMM(), YMM()
 	p.eachInput(4, 8, func(i int) {
@@ -57,6 +57,54 @@ func avx2Tile(pixels int) {
 			at := out.Offset(32 * i)
 			VPADDQ(at, s, s)
 			VMOVDQU(s, at)
+		}
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// avx2WideTile multiplies x = xh·2^32 + xl by w = wh·2^32 + wl, as they are: xl·wl
+// is a product of 32 by 32 bits (VPMULUDQ, four at once), and xl·wh + xh·wl is
+// wanted mod 2^32 only: with the halves of x exchanged, the two are neighbours
+// (VPMULLD), added at the end.
+func avx2WideTile(pixels int) {
+	name := fmt.Sprintf("avx2WideTile%d", pixels)
+	TEXT(name, NOSPLIT, "func(t *tile)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s takes %d pixels by 8 channels, of weights mod 2^64.", name, pixels))
+	p := newWalk(1, pixels, 8)
+	sums := zeroed(4*pixels, YMM)
+	w := []VecVirtual{YMM(), YMM()}
+	p.eachInput(2, 8, func(i int) {
+		for half := range w {
+			VMOVDQU(Mem{Base: p.w, Disp: 64*i + 32*half}, w[half])
+		}
+		for j := range pixels {
+			x, exchanged, product := YMM(), YMM(), YMM()
+			VPBROADCASTQ(p.input(0, j, i), x)
+			VPSHUFD(U8(0b10_11_00_01), x, exchanged)
+			for half := range w {
+				low, cross := sums[4*j+2*half], sums[4*j+2*half+1]
+				VPMULUDQ(x, w[half], product)
+				VPADDQ(product, low, low)
+				VPMULLD(exchanged, w[half], product)
+				VPADDD(product, cross, cross)
+			}
+		}
+	})
+	p.eachOutput(func(_, j int, out Mem) {
+		for half := range w {
+			low, cross := sums[4*j+2*half], sums[4*j+2*half+1]
+			other := YMM()
+			VPSLLQ(U8(32), cross, other)
+			VPADDQ(other, low, low)
+			// The upper of the neighbours, alone.
+			VPSRLQ(U8(32), cross, cross)
+			VPSLLQ(U8(32), cross, cross)
+			VPADDQ(cross, low, low)
+			at := out.Offset(32 * half)
+			VPADDQ(at, low, low)
+			VMOVDQU(low, at)
 		}
 	})
 	VZEROUPPER()

@@ -11,26 +11,31 @@ import (
 // avx512Tile multiplies mod 2^64 as the processor does (VPMULLQ): a sum is one
 // quadword, a pixel by 16 channels is two registers, and twelve pixels leave
 // enough registers for the operands.
-func avx512Tile(groups, pixels int) {
-	TEXT(fmt.Sprintf("avx512Tile%dx%d", groups, pixels), NOSPLIT, "func(t *tile)")
+func avx512Tile(groups, pixels int, wide bool) {
+	name, bytes, of := "avx512Tile", 2, ""
+	if wide {
+		name, bytes, of = "avx512WideTile", 8, ", of weights mod 2^64"
+	}
+	name += fmt.Sprintf("%dx%d", groups, pixels)
+	TEXT(name, NOSPLIT, "func(t *tile)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("avx512Tile%dx%d takes %d×%d pixels by 16 channels.", groups, pixels, groups, pixels))
-	p := newWalk(groups, pixels)
+	Doc(fmt.Sprintf("%s takes %d×%d pixels by 16 channels%s.", name, groups, pixels, of))
+	p := newWalk(groups, pixels, bytes)
 	p.fetchOutputs(128)
 	sums := zeroed(2*groups*pixels, ZMM)
 	w0, w1 := ZMM(), ZMM()
 	p.eachInput(1, 16, func(i int) {
-		VPMOVSXWQ(Mem{Base: p.w, Disp: 32 * i}, w0)
-		VPMOVSXWQ(Mem{Base: p.w, Disp: 32*i + 16}, w1)
+		at := Mem{Base: p.w, Disp: 16 * bytes * i}
+		if wide {
+			VMOVDQU64(at, w0)
+			VMOVDQU64(at.Offset(64), w1)
+		} else {
+			VPMOVSXWQ(at, w0)
+			VPMOVSXWQ(at.Offset(16), w1)
+		}
 		for g := range groups {
 			for j := range pixels {
-				x, product0, product1 := ZMM(), ZMM(), ZMM()
-				VPBROADCASTQ(p.input(g, j, i), x)
-				VPMULLQ(x, w0, product0)
-				VPMULLQ(x, w1, product1)
-				s := sums[2*(g*pixels+j):]
-				VPADDQ(product0, s[0], s[0])
-				VPADDQ(product1, s[1], s[1])
+				multiplyAdd(p.input(g, j, i), w0, w1, sums[2*(g*pixels+j):])
 			}
 		}
 	})
@@ -43,6 +48,16 @@ func avx512Tile(groups, pixels int) {
 	})
 	VZEROUPPER()
 	RET()
+}
+
+// multiplyAdd adds the products of an input by 16 weights to two sums.
+func multiplyAdd(input Mem, w0, w1 Register, sums []VecVirtual) {
+	x, product0, product1 := ZMM(), ZMM(), ZMM()
+	VPBROADCASTQ(input, x)
+	VPMULLQ(x, w0, product0)
+	VPMULLQ(x, w1, product1)
+	VPADDQ(product0, sums[0], sums[0])
+	VPADDQ(product1, sums[1], sums[1])
 }
 
 // avx512Peak does what the loop of [avx512Tile] does for 192 products, less the
@@ -100,7 +115,7 @@ func avx512Nested(depth, groups int) {
 	TEXT(name, NOSPLIT, "func(t *tile)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s takes %d×%d pixels by %d differences of 16 channels.", name, groups, pixels, depth))
-	p := newWalk(groups, pixels)
+	p := newWalk(groups, pixels, 2)
 	sums := zeroed(2*groups*pixels, ZMM)
 	var next []Register
 	for i := range depth {
@@ -129,13 +144,7 @@ func avx512Nested(depth, groups int) {
 	}
 	for g := range groups {
 		for j := range pixels {
-			x, product0, product1 := ZMM(), ZMM(), ZMM()
-			VPBROADCASTQ(p.input(g, j, 0), x)
-			VPMULLQ(x, w0, product0)
-			VPMULLQ(x, w1, product1)
-			s := sums[2*(g*pixels+j):]
-			VPADDQ(product0, s[0], s[0])
-			VPADDQ(product1, s[1], s[1])
+			multiplyAdd(p.input(g, j, 0), w0, w1, sums[2*(g*pixels+j):])
 		}
 	}
 	ADDQ(I8(32), p.w)

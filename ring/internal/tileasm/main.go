@@ -18,7 +18,8 @@ func main() {
 	Package("pascaline/ring")
 	ConstraintExpr("amd64")
 	for _, shape := range [][2]int{{1, 1}, {1, 2}, {2, 2}, {1, 4}, {2, 4}, {3, 4}} {
-		avx512Tile(shape[0], shape[1])
+		avx512Tile(shape[0], shape[1], false)
+		avx512Tile(shape[0], shape[1], true)
 	}
 	for depth := 1; depth <= 2; depth++ {
 		for groups := 1; groups <= 3; groups++ {
@@ -31,6 +32,9 @@ func main() {
 	for _, pixels := range []int{1, 2, 4} {
 		avx2Tile(pixels)
 	}
+	for _, pixels := range []int{1, 2} {
+		avx2WideTile(pixels)
+	}
 	avx2Split()
 	avx2Peak()
 	Generate()
@@ -38,19 +42,25 @@ func main() {
 
 // A walk goes over the inputs of the pixels of a tile and its panel of weights.
 type walk struct {
-	t          gotypes.Component
-	w          GPVirtual
-	in         []GPVirtual // of each group
-	step, tri  Register    // bytes from a pixel to the next, and to the third after
-	pixels     int
-	colSkip    GPVirtual
-	rowSkip    GPVirtual
-	rows, cols GPVirtual
+	t           gotypes.Component
+	w           GPVirtual
+	in          []GPVirtual // of each group
+	step, tri   Register    // bytes from a pixel to the next, and to the third after
+	pixels      int
+	weightBytes int
+	colSkip     GPVirtual
+	rowSkip     GPVirtual
+	rows, cols  GPVirtual
 }
 
-func newWalk(groups, pixels int) *walk {
-	p := &walk{t: Dereference(Param("t")), pixels: pixels}
-	p.w = Load(p.t.Field("w").Base(), GP64()).(GPVirtual)
+// newWalk walks over weights of so many bytes.
+func newWalk(groups, pixels, weightBytes int) *walk {
+	p := &walk{t: Dereference(Param("t")), pixels: pixels, weightBytes: weightBytes}
+	weights := "w"
+	if weightBytes == 8 {
+		weights = "wide"
+	}
+	p.w = Load(p.t.Field(weights).Base(), GP64()).(GPVirtual)
 	for g := range groups {
 		p.in = append(p.in, Load(p.t.Field("in").Index(g).Base(), GP64()).(GPVirtual))
 	}
@@ -96,7 +106,7 @@ func (p *walk) eachInput(unroll, width int, body func(i int)) {
 		for i := range n {
 			body(i)
 		}
-		ADDQ(I32(2*width*n), p.w)
+		ADDQ(I32(p.weightBytes*width*n), p.w)
 		for _, in := range p.in {
 			ADDQ(I8(8*n), in)
 		}
