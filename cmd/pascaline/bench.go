@@ -16,7 +16,7 @@ import (
 
 func benchCommand() *cobra.Command {
 	cmd := family(&cobra.Command{Use: "bench", Short: "Measure protocols on this machine"})
-	cmd.AddCommand(benchESPNCommand())
+	cmd.AddCommand(benchNetworkCommand(), benchKernelCommand(), benchESPNCommand(), measuredClientCommand())
 	return cmd
 }
 

@@ -53,7 +53,7 @@ func TestTheDemoFailsOnADisagreement(t *testing.T) {
 	} {
 		r := honest()
 		c.change(r)
-		d := &demo{model: m, usage: map[string]usage{}}
+		d := &demo{stage: &stage{usage: map[string]usage{}}, model: m}
 		if err := d.report(append([]dataset.Image(nil), images...), &productionReport{}, r); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/cpu"
 	"pascaline/link"
 )
 
@@ -21,6 +22,12 @@ type listening struct {
 	Address string `json:"address"`
 	Key     string `json:"key"`
 	Plan    string `json:"plan,omitempty"`
+}
+
+// spent is what a command that serves others says for every line of its standard
+// input, with --stop-with-stdin.
+type spent struct {
+	CPU float64 `json:"cpu_s"`
 }
 
 // listenFlags are what every command needs that serves others.
@@ -39,7 +46,7 @@ func (f *listenFlags) add(cmd *cobra.Command, address, whom string) {
 	flags.StringVar(&f.listen, "listen", address, "address to listen on, HOST:PORT")
 	flags.BoolVar(&f.verbose, "verbose", false, "log every step")
 	flags.BoolVar(&f.asJSON, "json", false, "print the address and the log as JSON")
-	flags.BoolVar(&f.stopWithStdin, "stop-with-stdin", false, "stop when the standard input ends, as it does with the program that holds it")
+	flags.BoolVar(&f.stopWithStdin, "stop-with-stdin", false, "stop when the standard input ends, as it does with the program that holds it; a line there is answered with the processor time spent so far")
 	cmd.MarkFlagRequired("key")
 	cmd.MarkFlagRequired("allow")
 }
@@ -107,8 +114,12 @@ func (f *listenFlags) serve(ctx context.Context, id link.Identity, allowed []lin
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		go func() {
-			io.Copy(io.Discard, os.Stdin)
-			cancel()
+			defer cancel()
+			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+				if printJSON(spent{cpu.Seconds()}) != nil {
+					return
+				}
+			}
 		}()
 	}
 	stopped := make(chan error, 1)
