@@ -114,6 +114,7 @@ func (c *Client) make(ctx context.Context, ask *api.Group, fill func(g *Group, m
 	if len(reply.Nonce) != nonceSize {
 		return nil, fmt.Errorf("the server's nonce has %d bytes, not %d", len(reply.Nonce), nonceSize)
 	}
+	c.conn.bind(ask.Nonce, reply.Nonce)
 	g = &Group{}
 	if err := fill(g, ask.Nonce, reply.Nonce); err != nil {
 		return nil, err

@@ -26,8 +26,11 @@ type Group struct {
 const (
 	// maxGroup bounds a group: from 64 bundles on, packing gains little more.
 	maxGroup = 64
-	// groupMemory bounds what the tensors of a group may take at one party.
-	groupMemory = 256 << 20
+	// groupMemory bounds what the tensors of a group may take at one party. A process
+	// that makes such a group, a party's or its backend's, peaks at up to 1.2 times as
+	// much, garbage included: well below a gigabyte. ResNet-18 of degree 4 has 8
+	// bundles in a group.
+	groupMemory = 640 << 20
 	// batchWords bounds a batch: 256 MiB, and twice that while it is made.
 	batchWords = 1 << 25
 	// maxRowWords and maxFixedWords bound what a store takes of one element, and of

@@ -205,9 +205,9 @@ func (e *LinearEncryptor) decrypt(p *LinearPacking, y [][]uint64, seg, k int, re
 			// Montgomery form of c1'
 			c[i][j] = prime.reduce(prime.mul(lo, prime.r2) + prime.mul(planes[1][j], prime.r3))
 		}
-		s.NTT(c[i], c[i])
+		e.ring.transform[i].ntt(c[i])
 		s.MulCoeffsMontgomery(c[i], e.key[i], c[i])
-		s.INTT(c[i], c[i])
+		e.ring.transform[i].intt(c[i])
 	}
 	p.eachReplyRun(seg, k, func(g, pixel, channel, n, at int) {
 		for j := range n {

@@ -87,6 +87,7 @@ func (s *server) group(ctx context.Context, ask *api.Group, sink Sink) error {
 	if err := api.Send(ctx, s.conn, api.Kind_GROUP_REPLY, &api.GroupReply{Nonce: nonce}); err != nil {
 		return err
 	}
+	s.conn.bind(ask.Nonce, nonce)
 	g := &Group{}
 	if ask.Bundles == 0 {
 		if err := s.batch(ctx, g, spec, ask.Nonce, nonce); err != nil {

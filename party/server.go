@@ -60,7 +60,7 @@ const (
 	claimTime = 20 * time.Second
 	warmTime  = 15 * time.Minute
 	// productions, meetings and exports bound how many run at a time. A production
-	// of a large model or batch takes some 500 MB.
+	// of a large model or batch takes some 200 MB here, and 650 MB in its backend.
 	productions = 8
 	meetings    = 16
 	exports     = 4
