@@ -76,19 +76,26 @@ const (
 	karatsubaWords = 1 << 18
 )
 
-// suits reports whether the trick pays for rows y0 to y1 of the convolution: the
-// products of squares take about 1.35 times as long as others, squares may be cut
+// karatsubaRows returns how many of the rows y0 to y1 of the convolution, from the
+// first on, are best left to the trick: all, as many as squares have, or none. The
+// products of squares take about 1.3 times as long as others, squares may be cut
 // by the edges and tiles lack some, and few channels do not pay for the sums.
-func (in *inner) suits(s *ConvShape, y0, y1 int) bool {
-	if in.nested == nil || s.KH != 3 || s.KW != 3 || s.StrideH != 1 || s.StrideW != 1 || s.C%8 != 0 || s.C < 32 {
-		return false
-	}
+func (in *inner) karatsubaRows(s *ConvShape, y0, y1 int) int {
 	across := ceilDiv(s.OutW(), 3)
-	if 4*9*across*s.C > karatsubaWords {
-		return false
+	if in.nested == nil || s.KH != 3 || s.KW != 3 || s.StrideH != 1 || s.StrideW != 1 || s.C%8 != 0 || s.C < 32 ||
+		4*9*across*s.C > karatsubaWords {
+		return 0
 	}
-	squares := ceilDiv(y1-y0, 3) * across
-	return 36*roundUp(squares, 4)*135 < 9*(y1-y0)*s.OutW()*100
+	best, rows := 0, y1-y0
+	cost := func(n int) int {
+		return 36*roundUp(ceilDiv(n, 3)*across, 4)*13 + 9*(rows-n)*s.OutW()*10
+	}
+	for _, n := range []int{rows / 3 * 3, rows} {
+		if cost(n) < cost(best) {
+			best = n
+		}
+	}
+	return best
 }
 
 func newKaratsuba(k *Kernel, dst, src [][]uint64, y0, y1 int) *karatsuba {

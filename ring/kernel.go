@@ -70,11 +70,13 @@ func (k *Kernel) AddRows(dst, src [][]uint64, y0, y1 int) {
 	if len(dst) == 0 || y0 == y1 || len(k.w)+len(k.wide) == 0 {
 		return
 	}
-	if k.inner.suits(&k.shape, y0, y1) {
-		c := newKaratsuba(k, dst, src, y0, y1)
+	if n := k.inner.karatsubaRows(&k.shape, y0, y1); n > 0 {
+		c := newKaratsuba(k, dst, src, y0, y0+n)
 		runBlocks(c.blocks(), c.parts, c.cores, c.block)
-		return
+		y0 += n
 	}
-	c := newCut(k, dst, src, y0, y1)
-	runBlocks(c.blocks(), c.parts, c.cores, c.block)
+	if y0 < y1 {
+		c := newCut(k, dst, src, y0, y1)
+		runBlocks(c.blocks(), c.parts, c.cores, c.block)
+	}
 }

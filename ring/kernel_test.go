@@ -107,7 +107,7 @@ func TestKernelsAreTheDefinitionWhereKaratsubaSuits(t *testing.T) {
 			if r.IntN(10) == 0 {
 				s.C, s.K = 256, 17
 			}
-			if in.suits(&s, 0, s.OutH()) {
+			if in.karatsubaRows(&s, 0, s.OutH()) > 0 {
 				suited++
 			}
 			checkKernel(t, in, r, randomWeights(r, s.WeightLen()), s, randomImages(r, 1+r.IntN(2), s))
