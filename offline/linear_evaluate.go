@@ -149,9 +149,7 @@ func (r *linearRing) expand(q packedQuery) (cipher, error) {
 	r.ntt(c[0])
 	for part := range c {
 		for i := range c[part] {
-			for j, v := range c[part][i] {
-				c[part][i][j] = halves(v)
-			}
+			toHalves(c[part][i])
 		}
 	}
 	return c, nil

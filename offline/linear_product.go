@@ -45,16 +45,27 @@ const (
 // halves splits x < 2^55.
 func halves(x uint64) uint64 { return x>>halfBits<<32 | x&halfMask }
 
+// toHalves splits all of x.
+func toHalves(x []uint64) {
+	for i := vectorHalves(x); i < len(x); i++ {
+		x[i] = halves(x[i])
+	}
+}
+
 // productSums are sums of products of halves for the two parts of a ciphertext,
 // low by low, low by high and high by low, high by high: as vector instructions
-// take them, of four coefficients next to each other.
+// take them, of eight coefficients next to each other.
 type productSums [productBlock / lanes][2][3][lanes]uint64
 
-const lanes = 4
+const lanes = 8
 
-// mulAddGeneric adds the products of w and x0, x1 to sums.
-func mulAddGeneric(sums *productSums, w, x0, x1 *[productBlock]uint64) {
-	for part, x := range [2]*[productBlock]uint64{x0, x1} {
+// factors are those of a product: w, and both parts of a ciphertext, x0 and x1.
+type factors [3]*[productBlock]uint64
+
+// mulAddGeneric adds a product to sums.
+func mulAddGeneric(sums *productSums, p factors) {
+	w := p[0]
+	for part, x := range p[1:] {
 		for g := range sums {
 			s, w, x := &sums[g][part], (*[lanes]uint64)(w[lanes*g:]), (*[lanes]uint64)(x[lanes*g:])
 			for j := range lanes {
@@ -129,8 +140,12 @@ type scratch struct {
 	blocks   []productSums
 	sparse   []taps
 	dense    [][][]uint64
-	combined [productBlock]uint64
+	combined [productsAtOnce][productBlock]uint64
 }
+
+// productsAtOnce is how many products are added to sums at a time, so that these are
+// read and written less often.
+const productsAtOnce = 4
 
 func (s *scratch) grow(r *linearRing, segments, polynomials int, dense bool) {
 	for len(s.blocks) < segments {
@@ -261,6 +276,10 @@ func (r *linearRing) transformed(dst [][]uint64, stride int, p *LinearPacking, w
 		r.ntt(dst)
 	}
 	for _, x := range dst {
+		if stride == 1 {
+			toHalves(x)
+			continue
+		}
 		for at := n - 1; at >= 0; at-- { // the last first: values move up
 			v := halves(x[at])
 			for to := range x[at*stride:][:stride] {
@@ -303,17 +322,24 @@ func (r *linearRing) products(p *LinearPacking, v weightValues, w []int16, k0, k
 			for at := 0; at < linearN; at += productBlock {
 				for k := range groups {
 					clear(blocks)
-					for c := range n {
-						weights := &s.combined
-						if v.basis == nil {
-							weights = (*[productBlock]uint64)(dense[k*most+c][i][at:])
-						} else {
-							combine(weights, v.basis.tables[i][at:], sparse[k*most+c], 1<<primeBits-r.q[i])
+					for first := 0; first < n; first += productsAtOnce {
+						var together [productsAtOnce]factors
+						some := together[:min(productsAtOnce, n-first)]
+						for c := range some {
+							which := k*most + first + c
+							if v.basis == nil {
+								some[c][0] = (*[productBlock]uint64)(dense[which][i][at:])
+							} else {
+								some[c][0] = &s.combined[c]
+								combine(some[c][0], v.basis.tables[i][at:], sparse[which], 1<<primeBits-r.q[i])
+							}
 						}
 						for seg := range blocks {
-							q := &queries[seg*p.queryGroups+from+c]
-							mulAdd(&blocks[seg], weights,
-								(*[productBlock]uint64)(q[0][i][at:]), (*[productBlock]uint64)(q[1][i][at:]))
+							for c := range some {
+								q := &queries[seg*p.queryGroups+from+first+c]
+								some[c][1], some[c][2] = (*[productBlock]uint64)(q[0][i][at:]), (*[productBlock]uint64)(q[1][i][at:])
+							}
+							mulAdd(&blocks[seg], some)
 						}
 					}
 					for seg := range blocks {

@@ -13,13 +13,19 @@ func mulAddAVX2(sums *productSums, w, x0, x1 *[productBlock]uint64)
 //go:noescape
 func combineAVX2(dst *[productBlock]uint64, table *uint64, offsets *uint64, weights *int64, taps int, delta, startLow, startHigh uint64)
 
-// mulAdd adds the products of w and x0, x1, in halves, to sums.
-func mulAdd(sums *productSums, w, x0, x1 *[productBlock]uint64) {
-	if cpu.X86.HasAVX2 {
-		mulAddAVX2(sums, w, x0, x1)
+// mulAdd adds products, of values in halves, to sums; there is at least one.
+func mulAdd(sums *productSums, products []factors) {
+	if wide {
+		mulAddAVX512(&sums[0][0][0][0], (*[3]*[productBlock]uint64)(&products[0]), len(products))
 		return
 	}
-	mulAddGeneric(sums, w, x0, x1)
+	for _, p := range products {
+		if cpu.X86.HasAVX2 {
+			mulAddAVX2(sums, p[0], p[1], p[2])
+		} else {
+			mulAddGeneric(sums, p)
+		}
+	}
 }
 
 // combine sets dst to the sum of weights times the values of monomials modulo

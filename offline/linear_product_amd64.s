@@ -1,9 +1,9 @@
 #include "textflag.h"
 
-// One part of mulAdd for four coefficients: x at offset BX, sums at DI + sums;
+// One part of mulAdd for four coefficients: x at offset BX + at, sums at DI + sums;
 // Y0 and Y1 hold the low and high halves of w.
-#define PRODUCT(x, sums) \
-	VMOVDQU (x)(BX*1), Y2      \ // low halves, where VPMULUDQ reads
+#define PRODUCT(x, at, sums) \
+	VMOVDQU at(x)(BX*1), Y2    \ // low halves, where VPMULUDQ reads
 	VPSRLQ  $32, Y2, Y3        \ // high halves
 	VPMULUDQ Y0, Y2, Y4        \
 	VPMULUDQ Y0, Y3, Y5        \
@@ -11,11 +11,11 @@
 	VPMULUDQ Y1, Y3, Y7        \
 	VPADDQ  Y5, Y6, Y5         \
 	VPADDQ  sums(DI), Y4, Y4   \
-	VPADDQ  (sums+32)(DI), Y5, Y5 \
-	VPADDQ  (sums+64)(DI), Y7, Y7 \
+	VPADDQ  (sums+64)(DI), Y5, Y5 \
+	VPADDQ  (sums+128)(DI), Y7, Y7 \
 	VMOVDQU Y4, sums(DI)       \
-	VMOVDQU Y5, (sums+32)(DI)  \
-	VMOVDQU Y7, (sums+64)(DI)
+	VMOVDQU Y5, (sums+64)(DI)  \
+	VMOVDQU Y7, (sums+128)(DI)
 
 // func mulAddAVX2(sums *productSums, w, x0, x1 *[productBlock]uint64)
 TEXT ·mulAddAVX2(SB), NOSPLIT, $0-32
@@ -28,10 +28,14 @@ TEXT ·mulAddAVX2(SB), NOSPLIT, $0-32
 mulAddLoop:
 	VMOVDQU (SI)(BX*1), Y0
 	VPSRLQ  $32, Y0, Y1
-	PRODUCT(R8, 0)
-	PRODUCT(R9, 96)
-	ADDQ    $192, DI
-	ADDQ    $32, BX
+	PRODUCT(R8, 0, 0)
+	PRODUCT(R9, 0, 192)
+	VMOVDQU 32(SI)(BX*1), Y0
+	VPSRLQ  $32, Y0, Y1
+	PRODUCT(R8, 32, 32)
+	PRODUCT(R9, 32, 224)
+	ADDQ    $384, DI
+	ADDQ    $64, BX
 	CMPQ    BX, $2048
 	JB      mulAddLoop
 	VZEROUPPER

@@ -2,8 +2,12 @@
 
 package offline
 
-// mulAdd adds the products of w and x0, x1, in halves, to sums.
-func mulAdd(sums *productSums, w, x0, x1 *[productBlock]uint64) { mulAddGeneric(sums, w, x0, x1) }
+// mulAdd adds products, of values in halves, to sums; there is at least one.
+func mulAdd(sums *productSums, products []factors) {
+	for _, p := range products {
+		mulAddGeneric(sums, p)
+	}
+}
 
 // combine sets dst to the sum of weights times the values of monomials modulo
 // 2^54 − delta, below 2^55 and in halves.

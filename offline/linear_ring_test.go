@@ -239,17 +239,29 @@ func TestWeightsComeToTheSameValuesEitherWay(t *testing.T) {
 
 func TestVectorKernelsAgreeWithTheGenericOnes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 18))
-	var w, x0, x1 [productBlock]uint64
-	var got, want productSums
-	for range maxSum {
-		for j := range w {
-			w[j], x0[j], x1[j] = halves(1<<55-1), halves(1<<54-1), halves(rng.Uint64N(1<<54))
+	for at := 1; at <= productsAtOnce; at++ {
+		var got, want productSums
+		for range maxSum / at {
+			products := extremeProducts(rng, at)
+			mulAdd(&got, products)
+			for _, p := range products {
+				mulAddGeneric(&want, p)
+			}
 		}
-		mulAdd(&got, &w, &x0, &x1)
-		mulAddGeneric(&want, &w, &x0, &x1)
+		if got != want {
+			t.Errorf("mulAdd of %d products differs from mulAddGeneric", at)
+		}
 	}
-	if got != want {
-		t.Error("mulAdd differs from mulAddGeneric")
+
+	for n := range 20 {
+		x, want := make([]uint64, n), make([]uint64, n)
+		for j := range x {
+			x[j] = rng.Uint64N(1 << 55)
+			want[j] = halves(x[j])
+		}
+		if toHalves(x); !slices.Equal(x, want) {
+			t.Errorf("the halves of %d words differ", n)
+		}
 	}
 
 	r := linearRingFor(t)
@@ -287,6 +299,19 @@ func TestVectorKernelsAgreeWithTheGenericOnes(t *testing.T) {
 	}
 }
 
+// extremeProducts returns n products of values in halves, the largest among them.
+func extremeProducts(rng *rand.Rand, n int) []factors {
+	products := make([]factors, n)
+	for i := range products {
+		var w, x0, x1 [productBlock]uint64
+		for j := range w {
+			w[j], x0[j], x1[j] = halves(1<<55-1-rng.Uint64N(2)), halves(1<<54-1), halves(rng.Uint64N(1<<54))
+		}
+		products[i] = factors{&w, &x0, &x1}
+	}
+	return products
+}
+
 func TestSumsAreFoldedModuloThePrimes(t *testing.T) {
 	r := linearRingFor(t)
 	rng := rand.New(rand.NewPCG(19, 20))
@@ -304,7 +329,7 @@ func TestSumsAreFoldedModuloThePrimes(t *testing.T) {
 				w[j], x[j] = halves(a), halves(b)
 				want[j].Add(want[j], new(big.Int).Mul(new(big.Int).SetUint64(a), new(big.Int).SetUint64(b)))
 			}
-			mulAdd(&sums, &w, &x, &x)
+			mulAdd(&sums, []factors{{&w, &x, &x}})
 		}
 		dst := make([]uint64, productBlock)
 		for j := range dst {

@@ -156,10 +156,7 @@ func (e *PowersEncryptor) encrypt(s *encryptorScratch, i int) {
 	for l, sub := range e.q.sub {
 		c := s.c[l]
 		q, inv, f := sub.Modulus, sub.MRedConstant, e.negInvT[i][l]
-		minusS := e.minusS[l][:len(c)]
-		for x, v := range c {
-			c[x] = lattigo.MRedLazy(v, minusS[x], q, inv)
-		}
+		dot(c, sub, s.c[l:][:1], e.minusS[l:][:1])
 		e.q.transform[l].intt(c)
 		small, z := s.small[:len(c)], s.slots[:len(c)]
 		for x, v := range c { // below q + 2q + q
@@ -254,7 +251,7 @@ func (e *PowersEncryptor) phase(s *encryptorScratch, src []byte) []byte {
 		sub, c := e.q.sub[l], s.c[l]
 		e.lift[l].apply(c, planes)
 		e.q.transform[l].ntt(c)
-		sub.MulCoeffsMontgomeryLazy(c, e.minusS[l], c)
+		dot(c, sub, s.c[l:][:1], e.minusS[l:][:1])
 		e.q.transform[l].intt(c)
 	}
 	s0, s1 := e.q.sub[0], e.q.sub[1]

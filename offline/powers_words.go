@@ -134,8 +134,14 @@ func newWeightedForm(s *lattigo.SubRing, factors []*big.Int, k *big.Int) *residu
 // apply sets dst to f·x + k mod q, fully reduced, for planes of one to five
 // words.
 func (r *residueForm) apply(dst []uint64, planes [][]uint64) {
+	r.applyFrom(dst, planes, vectorForm(r, dst, planes))
+}
+
+// applyFrom is apply for the elements from the given one on.
+func (r *residueForm) applyFrom(dst []uint64, planes [][]uint64, from int) {
+	dst = dst[from:]
 	n := len(dst)
-	p0 := planes[0][:n]
+	p0 := planes[0][from:][:n]
 	switch len(r.c) {
 	case 1:
 		for i := range dst {
@@ -143,14 +149,14 @@ func (r *residueForm) apply(dst []uint64, planes [][]uint64) {
 		}
 	case 2:
 		c0, c1 := r.c[0], r.c[1]
-		p1 := planes[1][:n]
+		p1 := planes[1][from:][:n]
 		for i := range dst {
 			hi, lo := bits.Mul64(p0[i], c0)
 			dst[i] = r.reduce(multiplyAdd(hi, lo, p1[i], c1))
 		}
 	case 3:
 		c0, c1, c2 := r.c[0], r.c[1], r.c[2]
-		p1, p2 := planes[1][:n], planes[2][:n]
+		p1, p2 := planes[1][from:][:n], planes[2][from:][:n]
 		for i := range dst {
 			hi, lo := bits.Mul64(p0[i], c0)
 			hi, lo = multiplyAdd(hi, lo, p1[i], c1)
@@ -158,7 +164,7 @@ func (r *residueForm) apply(dst []uint64, planes [][]uint64) {
 		}
 	case 4:
 		c0, c1, c2, c3 := r.c[0], r.c[1], r.c[2], r.c[3]
-		p1, p2, p3 := planes[1][:n], planes[2][:n], planes[3][:n]
+		p1, p2, p3 := planes[1][from:][:n], planes[2][from:][:n], planes[3][from:][:n]
 		for i := range dst {
 			hi, lo := bits.Mul64(p0[i], c0)
 			hi, lo = multiplyAdd(hi, lo, p1[i], c1)
@@ -167,7 +173,7 @@ func (r *residueForm) apply(dst []uint64, planes [][]uint64) {
 		}
 	case 5:
 		c0, c1, c2, c3, c4 := r.c[0], r.c[1], r.c[2], r.c[3], r.c[4]
-		p1, p2, p3, p4 := planes[1][:n], planes[2][:n], planes[3][:n], planes[4][:n]
+		p1, p2, p3, p4 := planes[1][from:][:n], planes[2][from:][:n], planes[3][from:][:n], planes[4][from:][:n]
 		for i := range dst {
 			hi, lo := bits.Mul64(p0[i], c0)
 			hi, lo = multiplyAdd(hi, lo, p1[i], c1)
@@ -201,43 +207,18 @@ func multiplyAdd(hi, lo, x, y uint64) (uint64, uint64) {
 // factors are reduced and there are at most eight products: their sum is below
 // 8·q² < q·2^64, since q < 2^61.
 func dot(dst []uint64, s *lattigo.SubRing, x, y [][]uint64) {
-	n, q, inv := len(dst), s.Modulus, s.MRedConstant
-	x0, y0, x1, y1 := x[0][:n], y[0][:n], x[1][:n], y[1][:n]
-	switch len(x) {
-	case 2:
-		for i := range dst {
-			hi, lo := bits.Mul64(x0[i], y0[i])
-			hi, lo = multiplyAdd(hi, lo, x1[i], y1[i])
-			h, _ := bits.Mul64(lo*inv, q)
-			dst[i] = hi - h + q
+	dotFrom(dst, s, x, y, vectorDot(dst, x, y, s.Modulus, s.MRedConstant))
+}
+
+// dotFrom is dot for the elements from the given one on.
+func dotFrom(dst []uint64, s *lattigo.SubRing, x, y [][]uint64, from int) {
+	q, inv := s.Modulus, s.MRedConstant
+	for i := from; i < len(dst); i++ {
+		var hi, lo uint64
+		for l, v := range x {
+			hi, lo = multiplyAdd(hi, lo, v[i], y[l][i])
 		}
-	case 3:
-		x2, y2 := x[2][:n], y[2][:n]
-		for i := range dst {
-			hi, lo := bits.Mul64(x0[i], y0[i])
-			hi, lo = multiplyAdd(hi, lo, x1[i], y1[i])
-			hi, lo = multiplyAdd(hi, lo, x2[i], y2[i])
-			h, _ := bits.Mul64(lo*inv, q)
-			dst[i] = hi - h + q
-		}
-	case 4:
-		x2, y2, x3, y3 := x[2][:n], y[2][:n], x[3][:n], y[3][:n]
-		for i := range dst {
-			hi, lo := bits.Mul64(x0[i], y0[i])
-			hi, lo = multiplyAdd(hi, lo, x1[i], y1[i])
-			hi, lo = multiplyAdd(hi, lo, x2[i], y2[i])
-			hi, lo = multiplyAdd(hi, lo, x3[i], y3[i])
-			h, _ := bits.Mul64(lo*inv, q)
-			dst[i] = hi - h + q
-		}
-	default:
-		for i := range dst {
-			var hi, lo uint64
-			for l, v := range x {
-				hi, lo = multiplyAdd(hi, lo, v[i], y[l][i])
-			}
-			h, _ := bits.Mul64(lo*inv, q)
-			dst[i] = hi - h + q
-		}
+		h, _ := bits.Mul64(lo*inv, q)
+		dst[i] = hi - h + q
 	}
 }

@@ -71,18 +71,22 @@ func fraction(y uint64, c [3]uint64) (hi, lo uint64) {
 // multiple of 2^−128 with an error of less than a unit for each prime, to hi
 // and lo. The residues may be anything below 2^64.
 func (f fractions) of(hi, lo []uint64, r *rlwe, p [][]uint64) {
+	clear(hi)
+	clear(lo)
 	for i, s := range r.sub {
-		x, inverse, c := p[i][:len(hi)], f.inverse[i], f.constant[i]
-		lo := lo[:len(hi)]
-		for j := range hi {
-			h, l := fraction(lattigo.MRedLazy(x[j], inverse, s.Modulus, s.MRedConstant), c)
-			if i == 0 { // public
-				hi[j], lo[j] = h, l
-				continue
-			}
-			var carry uint64
-			lo[j], carry = bits.Add64(lo[j], l, 0)
-			hi[j], _ = bits.Add64(hi[j], h, carry)
-		}
+		from := vectorFraction(hi, lo, p[i], s.Modulus, s.MRedConstant, f.inverse[i], &f.constant[i])
+		f.addFrom(hi, lo, p[i], i, s, from)
+	}
+}
+
+// addFrom adds y_i/q_i for the elements from the given one on.
+func (f fractions) addFrom(hi, lo, p []uint64, i int, s *lattigo.SubRing, from int) {
+	q, inv, inverse, c := s.Modulus, s.MRedConstant, f.inverse[i], f.constant[i]
+	hi, lo, p = hi[from:], lo[from:][:len(hi)-from], p[from:][:len(hi)-from]
+	for j, x := range p {
+		h, l := fraction(lattigo.MRedLazy(x, inverse, q, inv), c)
+		var carry uint64
+		lo[j], carry = bits.Add64(lo[j], l, 0)
+		hi[j], _ = bits.Add64(hi[j], h, carry)
 	}
 }

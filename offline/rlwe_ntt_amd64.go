@@ -3,8 +3,6 @@ package offline
 import (
 	"math/bits"
 
-	"golang.org/x/sys/cpu"
-
 	lattigo "github.com/tuneinsight/lattigo/v5/ring"
 )
 
@@ -50,7 +48,7 @@ type avx512 struct {
 }
 
 func newVectorTransform(s *lattigo.SubRing) vectorTransform {
-	if !cpu.X86.HasAVX512F || !cpu.X86.HasAVX512DQ || s.N < 64 || bits.Len64(s.Modulus) > 61 {
+	if !wide || s.N < 64 || bits.Len64(s.Modulus) > 61 {
 		return nil
 	}
 	return &avx512{

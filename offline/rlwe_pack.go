@@ -2,6 +2,8 @@ package offline
 
 import (
 	"encoding/binary"
+
+	"pascaline/ring"
 )
 
 // packedSize returns the bytes that n values of the given bits take: they are
@@ -14,9 +16,7 @@ func packBits(dst []byte, src []uint64, bits uint) []byte {
 	size := packedSize(len(src), bits)
 	dst, rest := dst[:size], dst[size:]
 	if bits == 64 {
-		for i, v := range src {
-			binary.LittleEndian.PutUint64(dst[8*i:], v)
-		}
+		ring.PutWords(dst, src)
 		return rest
 	}
 	var acc uint64
@@ -44,9 +44,7 @@ func unpackBits(dst []uint64, src []byte, bits uint) []byte {
 	size := packedSize(len(dst), bits)
 	src, rest := src[:size], src[size:]
 	if bits == 64 {
-		for i := range dst {
-			dst[i] = binary.LittleEndian.Uint64(src[8*i:])
-		}
+		ring.Words(dst, src)
 		return rest
 	}
 	mask := ^uint64(0) >> (64 - bits)

@@ -2,7 +2,6 @@ package offline
 
 import (
 	"context"
-	"encoding/binary"
 
 	"pascaline/api"
 	"pascaline/correlation"
@@ -105,11 +104,13 @@ func (w *walk) bind(ctx context.Context, conn api.Conn) error {
 // encodeOpening lays the openings of one bundle one after the other, eight
 // bytes little-endian for each element.
 func encodeOpening(opening [][]uint64) []byte {
-	var b []byte
+	size := 0
 	for _, z := range opening {
-		for _, e := range z {
-			b = binary.LittleEndian.AppendUint64(b, e)
-		}
+		size += 8 * len(z)
+	}
+	b := make([]byte, 0, size)
+	for _, z := range opening {
+		b = ring.AppendWords(b, z)
 	}
 	return b
 }
@@ -119,10 +120,8 @@ func decodeOpening(spec *correlation.BundleSpec, b []byte) [][]uint64 {
 	opening := make([][]uint64, len(spec.Activations))
 	for l, a := range spec.Activations {
 		opening[l] = make([]uint64, a.Powers.N)
-		for e := range opening[l] {
-			opening[l][e] = binary.LittleEndian.Uint64(b)
-			b = b[8:]
-		}
+		ring.Words(opening[l], b[:8*a.Powers.N])
+		b = b[8*a.Powers.N:]
 	}
 	return opening
 }
