@@ -136,9 +136,10 @@ func largest(v []float64) int {
 	return best
 }
 
-// Floor returns the time in seconds below which no batch of inferences by this
-// protocol can be: each round takes a round trip, the larger direction's bytes the
-// bandwidth, and the multiplications of the server all of the cores' multipliers.
+// Floor returns the time in seconds that a batch of inferences by this protocol
+// takes at least: each round a round trip, the larger direction's bytes the
+// bandwidth, and the server's multiplications, as direct convolutions have them, all
+// of the cores' multipliers.
 func Floor(n link.Network, rounds int, bytesEachWay float64, macs float64, m Machine) float64 {
 	t := float64(rounds)*2*n.Delay.Seconds() + macs/(m.Peak*float64(m.Cores))
 	if n.Bandwidth > 0 {

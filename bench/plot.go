@@ -136,7 +136,7 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, c color.Color, dashe
 	p.Legend.Add(name, line, dots)
 	first, last := points[0], points[len(points)-1]
 	labels, err := plotter.NewLabels(plotter.XYLabels{
-		XYs: plotter.XYs{first, last}, Labels: []string{digits(first.Y) + " s", digits(last.Y) + " s"},
+		XYs: plotter.XYs{first, last}, Labels: []string{duration(first.Y), duration(last.Y)},
 	})
 	if err != nil {
 		return err
@@ -152,9 +152,13 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, c color.Color, dashe
 	return nil
 }
 
-// digits writes a number with three digits.
-func digits(v float64) string {
-	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(v)))), 64)
+// duration writes seconds with three digits.
+func duration(v float64) string {
+	unit := " s"
+	if v < 1 {
+		v, unit = 1e3*v, " ms"
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(v)))), 64) + unit
 }
 
 func save(path string, p *plot.Plot) (err error) {

@@ -21,8 +21,9 @@ func benchKernelCommand() *cobra.Command {
 		Short: "Measure the convolution kernels of this processor",
 		Long: `Kernel measures how fast each kernel of this processor convolves shapes of the
 zoo's networks, uint64 by int16 mod 2^64, and beside it what the kernel's multiply
-and add instructions reach with nothing else to do: the peak. PASCALINE_KERNEL
-chooses a kernel for other commands.`,
+and add instructions reach with nothing else to do: the peak. Products are counted
+as the direct algorithm has them; where Karatsuba's needs fewer, a convolution can
+be above the peak. PASCALINE_KERNEL chooses a kernel for other commands.`,
 		Example: "  pascaline bench kernel\n  pascaline bench kernel --cores 2",
 		Args:    noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

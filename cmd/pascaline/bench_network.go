@@ -46,10 +46,10 @@ them), of a compiled model, or of all networks of the zoo: server and client as
 processes of their own on this machine, TLS between them, over emulated networks.
 Outputs are held against the evaluation in the clear meanwhile.
 
-Online, LATENCY is that of a batch, from inputs to outputs, and FLOOR what no
-program can go below with these rounds, bytes and multiplications: round trips, the
-larger direction's bytes over the bandwidth, and the multiplications at the measured
-peak of all cores. CPU, bytes and memory are those of the two processes. Offline
+Online, LATENCY is that of a batch, from inputs to outputs, and FLOOR what these
+rounds, bytes and multiplications take at least: round trips, the larger direction's
+bytes over the bandwidth, and the multiplications of direct convolutions at the
+measured peak of all cores. CPU, bytes and memory are those of the two processes. Offline
 are all costs of making one inference's bundle, over loopback, by each backend.
 
 The bundles that are spent online come from a dealer on this machine.`,
@@ -63,7 +63,7 @@ The bundles that are spent online come from a dealer on this machine.`,
 	flags.IntVar(&f.batch, "batch", 1, "how many inferences share their rounds")
 	flags.IntVar(&f.repeat, "repeat", 5, "how many batches are timed over each network")
 	flags.IntVar(&f.bundles, "bundles", 0, fmt.Sprintf("how many bundles each backend makes (0: %d, or 1 of a large network)", defaultBundles))
-	flags.IntVar(&f.degree, "degree", zoo.DefaultDegree, "degree of the activations of the zoo's networks")
+	flags.IntVar(&f.degree, "degree", 0, fmt.Sprintf("degree of the activations of the zoo's networks (0: as named, or %d)", zoo.DefaultDegree))
 	flags.StringArrayVar(&f.networks, "network", []string{"loopback", "lan", "wan", "50ms"}, "a network to emulate: loopback, lan, wan, or like 50ms,100Mbit/s; repeat for more")
 	flags.StringSliceVar(&f.backends, "backend", []string{"lattigo", "dealer"}, "what makes bundles while that is measured; none: nothing")
 	addPluginsFlag(cmd, &f.plugins)
@@ -98,23 +98,34 @@ func (f *benchNetworkFlags) check(name string) (subjects []string, err error) {
 			return nil, fmt.Errorf("--compare: %w", err)
 		}
 	}
-	switch {
-	case name == "all":
-		for _, n := range zoo.Names() {
-			subjects = append(subjects, fmt.Sprintf("%s/%d", n, f.degree))
+	return f.subjects(name)
+}
+
+// subjects returns the networks that a name on the command line stands for.
+func (f *benchNetworkFlags) subjects(name string) (subjects []string, err error) {
+	if name == "all" {
+		subjects = zoo.Names()
+	} else {
+		subjects = []string{name}
+	}
+	for i, name := range subjects {
+		if f.degree != 0 {
+			if !zoo.Has(name) || strings.Contains(name, "/") {
+				return nil, fmt.Errorf("--degree is of a network of pascaline model zoo whose name has none, and %s is not", name)
+			}
+			subjects[i] = fmt.Sprintf("%s/%d", name, f.degree)
 		}
-		_, err := zoo.Parse(subjects[0])
-		return subjects, err
-	case zoo.Has(name) && !strings.Contains(name, "/"):
-		name = fmt.Sprintf("%s/%d", name, f.degree)
-		_, err := zoo.Parse(name)
-		return []string{name}, err
-	case !zoo.Has(name) && name != builtIn:
-		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no network %q and no such file; there are %s, %s and all", name, builtIn, strings.Join(zoo.Names(), ", "))
+		if zoo.Has(name) {
+			if _, err := zoo.Parse(subjects[i]); err != nil {
+				return nil, err
+			}
+		} else if name != builtIn {
+			if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("no network %q and no such file; there are %s, %s and all", name, builtIn, strings.Join(zoo.Names(), ", "))
+			}
 		}
 	}
-	return []string{name}, nil
+	return subjects, nil
 }
 
 // parseNetworks reads the values of --network.
