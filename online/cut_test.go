@@ -2,6 +2,8 @@ package online
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -198,5 +200,51 @@ func TestOverlappingMessagesChangeNothing(t *testing.T) {
 	}
 	if pipelined == 0 {
 		t.Error("the server never sent before all it had sent was answered")
+	}
+}
+
+// Buffers go round: what a batch allocates does not grow with its elements.
+func TestStepsTakeNoMemoryForElements(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector makes pools forget")
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // or it empties the kernels' pools
+	r := rand.New(rand.NewPCG(37, 38))
+	p, w := largeNetwork(r)
+	x := [][]uint64{plantest.Input(r, 54*64*2, 9)}
+	step := func() (allocated, sent uint64) {
+		s, c, _, _ := pairUp(t, p, w, 1)
+		up, down := make([]byte, s.LongestMessage()), make([]byte, c.LongestMessage())
+		if err := c.Start(x); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for msg := c.Next(up); msg != nil; msg = c.Next(up) {
+			if err := s.Step(msg); err != nil {
+				t.Fatal(err)
+			}
+			sent += uint64(len(msg))
+		}
+		for !s.Done() {
+			msg, _ := s.Next(down)
+			answer, _, err := c.Step(msg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sent += uint64(len(msg) + len(answer)); answer != nil {
+				if err := s.Step(answer); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc, sent
+	}
+	step() // fills the pools
+	if allocated, sent := step(); allocated > sent/10 {
+		t.Errorf("%d bytes allocated for messages of %d", allocated, sent)
+	} else {
+		t.Logf("%d bytes allocated for messages of %d", allocated, sent)
 	}
 }
