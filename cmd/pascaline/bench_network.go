@@ -199,10 +199,17 @@ func disagreements(r *bench.Report) (err error) {
 	return err
 }
 
-// benchProgress shows on a terminal, in one line, what is being done.
+// benchProgress shows what is being done: on a terminal in one line, elsewhere in a
+// line now and then.
 func benchProgress() (progress func(format string, args ...any), finish func()) {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return func(string, ...any) {}, func() {}
+		last := time.Now()
+		return func(format string, args ...any) {
+			if time.Since(last) >= progressPeriod {
+				last = time.Now()
+				fmt.Fprintf(os.Stderr, format+"\n", args...)
+			}
+		}, func() {}
 	}
 	return func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "\r\033[K"+format, args...)
