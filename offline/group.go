@@ -27,9 +27,9 @@ const (
 	// maxGroup bounds a group: from 64 bundles on, packing gains little more.
 	maxGroup = 64
 	// groupMemory bounds what the tensors of a group may take at one party. A process
-	// that makes such a group, a party's or its backend's, peaks at up to 1.2 times as
-	// much, garbage included: well below a gigabyte. ResNet-18 of degree 4 has 8
-	// bundles in a group.
+	// that makes such a group, a party's or its backend's, peaks at no more than that,
+	// garbage included, if its collector is told to be frugal, and else at up to 1.3
+	// times as much: below a gigabyte. ResNet-18 of degree 4 has 8 bundles in a group.
 	groupMemory = 640 << 20
 	// batchWords bounds a batch: 256 MiB, and twice that while it is made.
 	batchWords = 1 << 25

@@ -128,6 +128,10 @@ func combineStart(delta uint64) (low, high uint64) {
 
 // weightValues takes the polynomials of weights of a layer to values, whichever
 // way is cheaper: summed from a basis, or, where that is nil, transformed.
+//
+// Values are shared by a group and not kept from one group to the next. Those of
+// ResNet-18 for groups of 8 take 3.4 s and 12 GB: 256 MiB of them would save 9 ms an
+// inference. As much memory makes a group of 12 (groupMemory), which saves 140 ms.
 type weightValues struct {
 	basis   *basis
 	stride  int // all exponents are multiples of it

@@ -8,7 +8,8 @@ import (
 	"pascaline/store"
 )
 
-// newHalves encodes a group for the store.
+// newHalves encodes a group for the store. The bundles it lets go one by one: encoded
+// and not, a large group would take its memory twice.
 func newHalves(g *offline.Group) ([]store.NewHalf, error) {
 	halves := make([]store.NewHalf, len(g.Bundles))
 	for i, b := range g.Bundles {
@@ -17,6 +18,7 @@ func newHalves(g *offline.Group) ([]store.NewHalf, error) {
 			return nil, fmt.Errorf("encoding a bundle: %w", err)
 		}
 		halves[i] = store.NewHalf{ID: g.IDs[i], Digest: g.Digest, Data: data}
+		g.Bundles[i] = nil
 	}
 	return halves, nil
 }

@@ -43,6 +43,7 @@ func backendServeCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("there is no built-in backend %q; there are %s", args[0], strings.Join(slices.Sorted(maps.Keys(builtInBackends)), ", "))
 			}
+			frugal()
 			sdk.Serve(b)
 			return nil
 		},

@@ -69,6 +69,7 @@ in the environment it does not.
   pascaline produce --key client.key --server-key server.key.pub --kind triples --count 1000000`,
 		Args: noArguments("how many bundles, --bundles says"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			frugal()
 			if inBackground() {
 				// Where the system does not know how, it goes as it goes.
 				_ = cpu.Background(os.Getpid())
