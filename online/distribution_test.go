@@ -113,3 +113,29 @@ func TestAForgottenMaskIsNoticed(t *testing.T) {
 		}
 	}
 }
+
+// docs/protocol.md, section 6: what a unit of a linear layer's error says must not
+// show in the output.
+func TestTheOutputIsDithered(t *testing.T) {
+	r := rand.New(rand.NewPCG(25, 26))
+	p, w := plantest.Network(r)
+	s, c, b0, _ := pairUp(t, p, w, 2)
+	x := [][]uint64{plantest.Input(r, p.Nodes[0].Shape.Len(), 9), plantest.Input(r, p.Nodes[0].Shape.Len(), 9)}
+	_, _, toClient := exchange(t, s, c, x)
+	sent := make([]uint64, 2*p.Nodes[len(p.Nodes)-1].Shape.Len())
+	ring.Words(sent, toClient[len(toClient)-1])
+	zero := true
+	for g := range x {
+		for e, y := range s.inferences[g].shares[len(p.Nodes)-1] {
+			dither := b0[g].Dither(p.DitherBits())[e]
+			zero = zero && dither == 0
+			if sent[0] != y+dither {
+				t.Fatalf("element %d of output %d is sent %d above its share, want its dither %d", e, g, int64(sent[0]-y), int64(dither))
+			}
+			sent = sent[1:]
+		}
+	}
+	if zero {
+		t.Error("no element has a dither")
+	}
+}

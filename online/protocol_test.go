@@ -278,6 +278,9 @@ func TestAMachineRunsForwardOnly(t *testing.T) {
 	if err := early.Step(make([]byte, 8*108)); err == nil {
 		t.Error("the server takes the answer to a message that it has not sent")
 	}
+	if reply, _ := early.Next(nil); reply != nil || early.Due() != 0 {
+		t.Error("the server goes on after an answer to a message that it has not sent")
+	}
 	reply, _ := s.Next(nil)
 	if _, _, err := c.Step(reply[1:]); err == nil {
 		t.Error("the client takes a message that is a byte short")
