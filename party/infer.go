@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"pascaline/api"
@@ -25,7 +26,11 @@ type Batch struct {
 	outbox  *outbox
 	client  *Client
 	size    int
+	used    atomic.Bool
 }
+
+// errUsed is returned by a batch whose masks an earlier call has used.
+var errUsed = errors.New("inferring: this batch is over; warm another")
 
 // Inference is what a batch cost online.
 type Inference struct {
@@ -120,6 +125,9 @@ func (c *Client) claim(n int) (ids []store.ID, bundles []*correlation.Bundle, er
 // [model.Plan.EncodeInput]), and returns the outputs. Whatever happens, the
 // batch is over afterwards.
 func (b *Batch) Infer(ctx context.Context, inputs [][]uint64) (outputs [][]uint64, report Inference, err error) {
+	if b.used.Swap(true) {
+		return nil, report, errUsed
+	}
 	defer b.stream.Close()
 	began, before, payload := time.Now(), b.client.conn.Traffic(), b.stream.Traffic()
 	err = b.outbox.during(ctx, func(ctx context.Context) error { return b.infer(ctx, inputs) })

@@ -4,17 +4,21 @@ import (
 	"context"
 
 	"pascaline/api"
-	"pascaline/link"
 )
 
 // An outbox sends the messages of one batch while the next are computed. It owns a
 // few buffers, which go round: from buffer to whoever fills them, by send to the
 // stream, and back.
 type outbox struct {
-	stream *link.Stream
+	stream sender
 	under  *precedence // hears of every message
 	queue  chan parcel
 	free   chan []byte
+}
+
+// A sender is a stream that keeps nothing of a message once Send has returned.
+type sender interface {
+	Send(ctx context.Context, kind api.Kind, payload []byte) error
 }
 
 type parcel struct {
@@ -26,7 +30,7 @@ type parcel struct {
 // connection: one is filled, one is sent, and one waits.
 const outboxBuffers = 3
 
-func newOutbox(stream *link.Stream, size int, under *precedence) *outbox {
+func newOutbox(stream sender, size int, under *precedence) *outbox {
 	o := &outbox{stream: stream, under: under, queue: make(chan parcel, outboxBuffers), free: make(chan []byte, outboxBuffers)}
 	for range outboxBuffers {
 		o.free <- make([]byte, size)
