@@ -37,6 +37,10 @@ func readModel(path string) (*model.Model, error) {
 	return m, err
 }
 
+// isPublic reports whether what readModel reads is part of this program, so that
+// anybody has the weights.
+func isPublic(path string) bool { return path == builtIn || zoo.Has(path) }
+
 // readPlan reads the plan of a file, with or without weights.
 func readPlan(path string) (*model.Plan, error) {
 	m, err := readModel(path)

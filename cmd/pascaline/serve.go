@@ -81,6 +81,9 @@ func (f *serveFlags) run(ctx context.Context) (err error) {
 		hash := m.Plan.Hash()
 		s.plan = fmt.Sprintf("%x", hash)
 		name = fmt.Sprintf("%s (plan %x)", m.Plan.Name, hash[:6])
+		if isPublic(f.model) {
+			name += ", whose weights are public,"
+		}
 	}
 	s.greet = func(address string, key link.PublicKey) {
 		fmt.Printf("serving %s on %s\nto clients that expect the key %s\n", name, address, key)

@@ -58,10 +58,11 @@ func Names() []string {
 func Degrees() []int { return []int{2, 4, 6} }
 
 // Has reports whether a name is that of a network, with a degree or without,
-// though the degree be wrong.
+// though the degree be wrong. The path of a file in a folder called like a network
+// is none.
 func Has(name string) bool {
-	name, _, _ = strings.Cut(name, "/")
-	return networks[name].build != nil
+	name, degree, _ := strings.Cut(name, "/")
+	return networks[name].build != nil && !strings.ContainsAny(degree, "./")
 }
 
 // Parse returns the network of a name, alone or with the degree of the

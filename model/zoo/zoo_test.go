@@ -176,6 +176,11 @@ func TestNetworksAreNamedWithTheirDegree(t *testing.T) {
 	if n, err := Parse("resnet18/4"); err != nil || n.String() != "resnet18" || n.Degree() != 4 {
 		t.Errorf("resnet18/4 is %v: %v", n, err)
 	}
+	for s, want := range map[string]bool{"resnet18/x": true, "resnet18/3": true, "resnet18/model.pasc": false, "resnet18/a/b": false, "./resnet18": false} {
+		if Has(s) != want {
+			t.Errorf("%q passes for a network: %v", s, !want)
+		}
+	}
 	for s, want := range map[string]string{
 		"resnet19": "minionn, resnet32", "resnet18/3": "degrees 2, 4 and 6", "resnet18/x": `"x"`, "": "there are", "resnet18/": `""`,
 	} {
