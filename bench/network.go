@@ -107,6 +107,7 @@ type Online struct {
 // point.
 type Check struct {
 	Agree      int     `json:"agree"` // name the same class
+	Ties       int     `json:"ties"`  // name another, which ties with it in the clear
 	Of         int     `json:"of"`
 	Difference float64 `json:"largest_logit_difference"`
 	Range      float64 `json:"logit_range"` // from the smallest to the largest in the clear
@@ -121,9 +122,22 @@ func (c *Check) Add(private, clear []float64) {
 	}
 	c.Range = max(c.Range, high-low)
 	c.Of++
-	if largest(private) == largest(clear) {
+	switch class := largest(private); {
+	case class == largest(clear):
 		c.Agree++
+	case high-clear[class] <= tie*(high-low):
+		c.Ties++
 	}
+}
+
+// tie is how close to the largest logit, over the range of all, another one is as
+// good: the rounding of shares may decide either way.
+const tie = 0.02
+
+// Sound reports whether all outputs name the class that the evaluation in the clear
+// names, ties apart, with logits that are off by less than a twentieth of their range.
+func (c *Check) Sound() bool {
+	return c.Agree+c.Ties == c.Of && c.Difference <= 0.05*c.Range
 }
 
 func largest(v []float64) int {
@@ -137,9 +151,11 @@ func largest(v []float64) int {
 }
 
 // Floor returns the time in seconds that a batch of inferences by this protocol
-// takes at least: each round a round trip, the larger direction's bytes the
-// bandwidth, and the server's multiplications, as direct convolutions have them, all
-// of the cores' multipliers.
+// takes at least if one thing follows the other: each round a round trip, the larger
+// direction's bytes the bandwidth, and the server's multiplications, as direct
+// convolutions have them, all of the cores' multipliers. Where bytes take longer than
+// round trips, the bands of a layer travel while others wait, and an inference can be
+// faster.
 func Floor(n link.Network, rounds int, bytesEachWay float64, macs float64, m Machine) float64 {
 	t := float64(rounds)*2*n.Delay.Seconds() + macs/(m.Peak*float64(m.Cores))
 	if n.Bandwidth > 0 {

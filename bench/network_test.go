@@ -42,13 +42,20 @@ func TestTheFloorIsRoundTripsBytesAndMultiplications(t *testing.T) {
 	}
 }
 
-func TestAnOutputAgreesByItsClassAndLogits(t *testing.T) {
+func TestAnOutputAgreesByItsClassAndLogitsUnlessTheyTie(t *testing.T) {
 	var c Check
 	c.Add([]float64{1, 2, -3}, []float64{1.01, 2, -3})
+	c.Add([]float64{2, 1.99, -8}, []float64{1.99, 2, -8})
+	if !c.Sound() {
+		t.Errorf("%+v is not sound", c)
+	}
 	c.Add([]float64{2, 1}, []float64{1.9, 2})
-	want := Check{Agree: 1, Of: 2, Difference: 1, Range: 5}
-	if math.Abs(c.Difference-want.Difference) > 1e-12 || c.Agree != want.Agree || c.Of != want.Of || c.Range != want.Range {
+	want := Check{Agree: 1, Ties: 1, Of: 3, Difference: 1, Range: 10}
+	if math.Abs(c.Difference-want.Difference) > 1e-12 || c.Agree != want.Agree || c.Ties != want.Ties || c.Of != want.Of || c.Range != want.Range {
 		t.Errorf("%+v, want %+v", c, want)
+	}
+	if c.Sound() {
+		t.Errorf("%+v is sound", c)
 	}
 }
 

@@ -32,7 +32,7 @@ func measuredClientCommand() *cobra.Command {
 		Hidden: true,
 		Args:   noArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			batch, err := readInputs(inputs)
+			batches, err := readInputs(inputs)
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,9 @@ func measuredClientCommand() *cobra.Command {
 				return err
 			}
 			defer c.Close()
-			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			lines := bufio.NewScanner(os.Stdin)
+			for i := 0; lines.Scan(); i++ {
+				batch := batches[i%len(batches)]
 				b, err := c.Warm(cmd.Context(), len(batch))
 				if err != nil {
 					return err
@@ -69,9 +71,9 @@ func measuredClientCommand() *cobra.Command {
 	return cmd
 }
 
-// writeInputs and readInputs pass the inputs of a batch from bench network to its
+// writeInputs and readInputs pass the inputs of all batches from bench network to its
 // client.
-func writeInputs(path string, inputs [][]uint64) error {
+func writeInputs(path string, inputs [][][]uint64) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("writing the inputs: %w", err)
@@ -83,7 +85,7 @@ func writeInputs(path string, inputs [][]uint64) error {
 	return f.Close()
 }
 
-func readInputs(path string) (inputs [][]uint64, err error) {
+func readInputs(path string) (inputs [][][]uint64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the inputs: %w", err)
@@ -91,6 +93,9 @@ func readInputs(path string) (inputs [][]uint64, err error) {
 	defer f.Close()
 	if err := gob.NewDecoder(f).Decode(&inputs); err != nil {
 		return nil, fmt.Errorf("reading the inputs: %w", err)
+	}
+	if len(inputs) == 0 {
+		return nil, fmt.Errorf("reading the inputs: %s has none", path)
 	}
 	return inputs, nil
 }

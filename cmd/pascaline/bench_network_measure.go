@@ -31,10 +31,13 @@ type subject struct {
 	*stage
 	name   string
 	model  *model.Model
-	inputs [][]uint64  // of one batch
-	clear  [][]float64 // what they evaluate to
+	inputs [][][]uint64  // batches, which take turns
+	clear  [][][]float64 // what they evaluate to
 	result *bench.Network
 }
+
+// variety is how many batches of different inputs take turns.
+const variety = 4
 
 // measure measures one network.
 func (b *networkBench) measure(ctx context.Context, name string) (n *bench.Network, err error) {
@@ -79,16 +82,21 @@ func (s *subject) prepare() error {
 	if err != nil {
 		return err
 	}
-	for _, image := range images(s.name, s.model.Plan, s.batch) {
-		x, err := s.model.Plan.EncodeInput(image)
-		if err != nil {
-			return err
+	for batch := range slices.Chunk(images(s.name, s.model.Plan, s.batch*min(variety, s.repeat+1)), s.batch) {
+		var inputs [][]uint64
+		var outputs [][]float64
+		for _, image := range batch {
+			x, err := s.model.Plan.EncodeInput(image)
+			if err != nil {
+				return err
+			}
+			y, err := clear.Eval(x)
+			if err != nil {
+				return err
+			}
+			inputs, outputs = append(inputs, x), append(outputs, s.model.Plan.DecodeOutput(y))
 		}
-		y, err := clear.Eval(x)
-		if err != nil {
-			return err
-		}
-		s.inputs, s.clear = append(s.inputs, x), append(s.clear, s.model.Plan.DecodeOutput(y))
+		s.inputs, s.clear = append(s.inputs, inputs), append(s.clear, outputs)
 	}
 	return writeInputs(s.path("inputs"), s.inputs)
 }
@@ -195,7 +203,7 @@ func (s *subject) emptyStore(name string) (float64, error) {
 const stockMemory = 8 << 30
 
 func (s *subject) measureOnline(ctx context.Context, setting link.Network) error {
-	size := len(s.inputs)
+	size := s.batch
 	atOnce := max(2, stockMemory/(size*s.model.Plan.BundleMemory())) - 1
 	o := bench.Online{Setting: setting.String(), Batch: size, Repeat: s.repeat}
 	var latencies []float64
@@ -249,7 +257,7 @@ func (s *subject) infer(ctx context.Context, setting link.Network, n int, o *ben
 			}
 		}
 		for k, y := range run.Outputs {
-			o.Check.Add(s.model.Plan.DecodeOutput(y), s.clear[k])
+			o.Check.Add(s.model.Plan.DecodeOutput(y), s.clear[i%len(s.clear)][k])
 		}
 		if i == 0 {
 			continue

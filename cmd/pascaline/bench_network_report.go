@@ -31,12 +31,12 @@ func printReport(r *bench.Report) error {
 }
 
 func printOnline(w *tabwriter.Writer, n *bench.Network) {
-	fmt.Fprintln(w, "ONLINE\tBATCH\tLATENCY\tP95\tFLOOR\tRATIO\tROUNDS\tMB UP\tMB DOWN\tCPU CLIENT\tSERVER\tPEAK CLIENT\tSERVER\tAGREE\tLOGITS WITHIN")
+	fmt.Fprintln(w, "ONLINE\tBATCH\tLATENCY\tP95\tFLOOR\tRATIO\tROUNDS\tMB UP\tMB DOWN\tCPU CLIENT\tSERVER\tPEAK CLIENT\tSERVER\tAGREE\tTIES\tLOGITS WITHIN")
 	for _, o := range n.Online {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%.2f\t%d\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%d of %d\t%.2g of %.3g\n",
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%.2f\t%d\t%.3f\t%.3f\t%s\t%s\t%s\t%s\t%d of %d\t%d\t%.2g of %.3g\n",
 			o.Setting, o.Batch, seconds(o.Latency), seconds(o.P95), seconds(o.Floor), o.Ratio(), o.Rounds,
 			o.SentBytes/1e6, o.ReceivedBytes/1e6, seconds(o.ClientCPU), seconds(o.ServerCPU),
-			megabytes(o.ClientMemory), megabytes(o.ServerMemory), o.Check.Agree, o.Check.Of, o.Check.Difference, o.Check.Range)
+			megabytes(o.ClientMemory), megabytes(o.ServerMemory), o.Check.Agree, o.Check.Of, o.Check.Ties, o.Check.Difference, o.Check.Range)
 	}
 }
 
