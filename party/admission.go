@@ -26,15 +26,17 @@ func newQuota(total, each int64) *quota {
 }
 
 // take sets n bytes aside for a client, or fails at once; a client that holds
-// nothing gets what it asks for if there is so much, however large its model. The
-// caller calls giveBack in the end.
+// nothing gets what it asks for if there is so much, though it be more than its
+// part. The caller calls giveBack in the end.
 func (q *quota) take(client link.PublicKey, n int64) (giveBack func(), err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
+	case n > q.total:
+		return nil, errors.New("that takes more memory than the server has for claimed bundles; nothing was claimed: infer in smaller batches")
 	case q.by[client] > 0 && q.by[client]+n > q.each:
 		return nil, errors.New("the server keeps no more claimed bundles of one client in memory; nothing was claimed: infer in smaller batches, or finish others first")
-	case q.used > 0 && q.used+n > q.total:
+	case q.used+n > q.total:
 		return nil, errors.New("the server keeps as many claimed bundles in memory as it may; nothing was claimed: try again later")
 	}
 	q.used += n

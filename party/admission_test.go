@@ -29,13 +29,31 @@ func TestQuotaBoundsAllAndEach(t *testing.T) {
 		t.Error("all together get more than there is")
 	}
 	back()
-	if back, err := q.take(a, 99); err != nil {
+	if back, err := q.take(a, 10); err != nil {
 		t.Errorf("a client that holds nothing gets nothing: %v", err)
 	} else {
 		back()
 	}
+	if _, err := q.take(a, 11); err == nil {
+		t.Error("a client that holds nothing gets more than there is")
+	}
 	if _, err := q.take(b, 6); err != nil {
 		t.Errorf("what was given back is not to be had: %v", err)
+	}
+}
+
+// The built-in model's bundles are small, ResNet-18's take 72 MB: a batch of as many
+// as a batch may have, 74 GB.
+func TestABatchOfALargeModelIsBounded(t *testing.T) {
+	const mega = 1 << 20
+	for _, c := range []struct {
+		n, each int
+		fits    bool
+	}{{1, 72 * mega, true}, {50, 72 * mega, true}, {maxBatch, 72 * mega, false}, {maxBatch, mega, true}, {1, 9000 * mega, true}, {2, 9000 * mega, false}} {
+		_, err := newQuota(warmMemory, warmEach).take(link.PublicKey{1}, batchMemory(c.n, c.each))
+		if (err == nil) != c.fits {
+			t.Errorf("a batch of %d of %d MB each: %v", c.n, c.each/mega, err)
+		}
 	}
 }
 

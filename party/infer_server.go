@@ -23,7 +23,7 @@ func (v *visit) infer(ctx context.Context, n int) error {
 	if n < 1 || n > maxBatch {
 		return fmt.Errorf("a batch of %d inferences; it must have from 1 to %d", n, maxBatch)
 	}
-	giveBack, err := v.warm.take(v.stream.Peer(), int64(n)*int64(v.Model.Plan.BundleMemory()))
+	giveBack, err := v.warm.take(v.stream.Peer(), batchMemory(n, v.Model.Plan.BundleMemory()))
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,15 @@ func (v *visit) infer(ctx context.Context, n int) error {
 	}
 	v.log.Info("inferred", "inferences", len(ids), "took", time.Since(began).Round(time.Microsecond))
 	return nil
+}
+
+// batchMemory returns how much memory to set aside for a batch of n inferences that
+// take each so many bytes: a single one, however large its model, may be had.
+func batchMemory(n, each int) int64 {
+	if n == 1 {
+		return min(int64(each), warmMemory)
+	}
+	return int64(n) * int64(each)
 }
 
 // answer serves the messages of a batch, the first of which is in. What the client
