@@ -106,7 +106,7 @@ func TestPreActivationsStayWhereThePolynomialsFit(t *testing.T) {
 
 func TestLongPreActivationsStayWhereThePolynomialsFit(t *testing.T) {
 	if os.Getenv("PASCALINE_LONG") == "" {
-		t.Skip("takes minutes: set PASCALINE_LONG=1 to run it")
+		t.Skip("takes minutes; set PASCALINE_LONG=1")
 	}
 	for _, name := range Names() {
 		for _, degree := range Degrees() {
