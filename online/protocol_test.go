@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pascaline/correlation"
+	"pascaline/internal/dealtest"
 	"pascaline/internal/plantest"
 	"pascaline/model"
 	"pascaline/ring"
@@ -18,7 +19,7 @@ func pairUp(t testing.TB, p *model.Plan, w *model.Weights, n int) (*Server, *Cli
 	t.Helper()
 	var b0, b1 []*correlation.Bundle
 	for range n {
-		s, c := deal(t, p, w)
+		s, c := dealtest.Bundle(p, w)
 		b0, b1 = append(b0, s), append(b1, c)
 	}
 	server, err := NewServer(layOut(t, p, w), b0)
@@ -293,7 +294,7 @@ func TestAMachineRunsForwardOnly(t *testing.T) {
 func TestBundlesOfAnotherPlanOrPartyAreRefused(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	p, w := plantest.Network(r)
-	b0, b1 := deal(t, p, w)
+	b0, b1 := dealtest.Bundle(p, w)
 	if _, err := NewServer(layOut(t, p, w), []*correlation.Bundle{b1}); err == nil {
 		t.Error("the server takes the client's half")
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"pascaline/correlation"
+	"pascaline/internal/dealtest"
 	"pascaline/model"
 	"pascaline/model/zoo"
 )
@@ -48,7 +49,7 @@ func checkNetwork(t *testing.T, name string, inputs int) {
 			t.Fatal(err)
 		}
 		want := m.Plan.DecodeOutput(y)
-		b0, b1 := deal(t, m.Plan, m.Weights)
+		b0, b1 := dealtest.Bundle(m.Plan, m.Weights)
 		s, err := NewServer(sc, []*correlation.Bundle{b0})
 		if err != nil {
 			t.Fatal(err)

@@ -1,18 +1,15 @@
-package online
+package dealtest
 
 import (
-	"testing"
-
 	"pascaline/correlation"
 	"pascaline/model"
 	"pascaline/ring"
 )
 
-// deal makes both halves of a bundle as a trusted dealer would who knew the
+// Bundle deals both halves of a bundle as a trusted dealer would who knew the
 // weights: the server's half is a seed and the openings, the client's holds its
 // shares.
-func deal(t testing.TB, p *model.Plan, w *model.Weights) (server, client *correlation.Bundle) {
-	t.Helper()
+func Bundle(p *model.Plan, w *model.Weights) (server, client *correlation.Bundle) {
 	spec := p.Bundle()
 	server = &correlation.Bundle{Spec: spec, Party: 0, Seed: ring.NewSeed()}
 	client = &correlation.Bundle{Spec: spec, Party: 1, Seed: ring.NewSeed()}
