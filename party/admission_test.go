@@ -57,6 +57,18 @@ func TestABatchOfALargeModelIsBounded(t *testing.T) {
 	}
 }
 
+func TestTheLargestBatchIsLetInAndOneMoreIsNot(t *testing.T) {
+	for _, each := range []int{1, 5 << 20, 72 << 20, 3 << 30, 9 << 30} {
+		most := largestBatch(each)
+		for _, n := range []int{most, most + 1} {
+			_, err := newQuota(warmMemory, warmEach).take(link.PublicKey{1}, batchMemory(n, each))
+			if fits := err == nil && n <= maxBatch; fits != (n == most) {
+				t.Errorf("at most %d of %d bytes each, and of %d: %v", most, each, n, err)
+			}
+		}
+	}
+}
+
 func TestATurnstileLetsOneStreamOfAClientThrough(t *testing.T) {
 	a, b := link.PublicKey{1}, link.PublicKey{2}
 	s := newTurnstile("others", 2)

@@ -10,6 +10,7 @@ import (
 	"pascaline/api"
 	"pascaline/correlation"
 	"pascaline/link"
+	"pascaline/model"
 	"pascaline/online"
 	"pascaline/store"
 )
@@ -46,6 +47,15 @@ type Inference struct {
 // one client keep warm: more would be refused.
 func (c *Client) Ahead(n, most int) int {
 	return max(1, min(most, warmEach/max(1, n*c.plan.BundleMemory())))
+}
+
+// LargestBatch returns how many inferences of a plan's a batch has at most: a server
+// refuses more.
+func LargestBatch(p *model.Plan) int { return largestBatch(p.BundleMemory()) }
+
+// largestBatch does so for inferences that take each so many bytes (batchMemory).
+func largestBatch(each int) int {
+	return int(max(1, min(maxBatch, warmMemory/int64(max(1, each)))))
 }
 
 // Warm claims n bundles, on both sides and durably, and prepares a batch. From

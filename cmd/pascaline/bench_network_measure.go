@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"pascaline/link"
 	"pascaline/model"
 	"pascaline/model/zoo"
+	"pascaline/party"
 	"pascaline/ring"
 	"pascaline/store"
 )
@@ -42,9 +44,12 @@ const variety = 4
 // measure measures one network.
 func (b *networkBench) measure(ctx context.Context, name string) (n *bench.Network, err error) {
 	b.progress("%s: compiling", name)
-	m, err := readWeights("network", name)
+	m, err := readWeights(name)
 	if err != nil {
 		return nil, err
+	}
+	if most := party.LargestBatch(m.Plan); b.batch > most {
+		return nil, largeBatch(b.batch, most, m.Plan)
 	}
 	st, err := newStage("bench")
 	if err != nil {
@@ -52,7 +57,7 @@ func (b *networkBench) measure(ctx context.Context, name string) (n *bench.Netwo
 	}
 	st.quiet = true
 	defer st.clear()
-	defer func() { err = errors.Join(err, st.stop()) }()
+	defer func() { err = cmp.Or(err, st.stop()) }()
 	s := &subject{networkBench: b, stage: st, name: name, model: m, result: bench.NewNetwork(m.Plan.Name, m.Plan)}
 	if err := s.prepare(); err != nil {
 		return nil, err
@@ -124,7 +129,7 @@ func (s *subject) with(ctx context.Context, backend string, f func() error) (err
 	if s.backend, err = s.chooseBackend(ctx, &backendFlags{names: []string{backend}, directory: s.plugins}, "server", "client"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = cmp.Or(err, s.stop()) }()
 	if err := s.serve(ctx); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ one bundle; make them with pascaline produce, or beside the inferences with
 	flags.IntVar(&f.batch, "batch", 1, "how many inferences share their rounds")
 	flags.BoolVar(&f.fit, "fit", false, "resize pictures of another size than the model's")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
-	flags.StringVar(&f.compare, "compare", "", `also evaluate this model in the clear, a .pasc file with weights or "mnist", and compare`)
+	flags.StringVar(&f.compare, "compare", "", `also evaluate this model in the clear, a .pasc file with weights, "mnist" or a network of pascaline model zoo, and compare`)
 	flags.IntVar(&f.keep, "keep", 0, "while it runs, keep so many bundles ready by producing more beside the inferences")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	return cmd
@@ -90,6 +90,9 @@ func (f *inferFlags) run(ctx context.Context, paths []string) error {
 	}, paths...)
 	if err != nil {
 		return err
+	}
+	if most := party.LargestBatch(plan); min(f.batch, len(images)) > most {
+		return largeBatch(f.batch, most, plan)
 	}
 	clear, err := f.evaluator(plan)
 	if err != nil {
@@ -141,14 +144,19 @@ func (f *inferFlags) run(ctx context.Context, paths []string) error {
 	return failed
 }
 
+// largeBatch is the error of a batch that the server would refuse.
+func largeBatch(batch, most int, plan *model.Plan) error {
+	return fmt.Errorf("--batch is %d; a server takes at most %d inferences of %s at once", batch, most, plan.Name)
+}
+
 // evaluator returns what --compare asks for, or nil.
 func (f *inferFlags) evaluator(plan *model.Plan) (*model.FixedEvaluator, error) {
 	if f.compare == "" {
 		return nil, nil
 	}
-	m, err := readWeights("compare", f.compare)
+	m, err := readWeights(f.compare)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--compare: %w", err)
 	}
 	if m.Plan.Hash() != plan.Hash() {
 		return nil, fmt.Errorf("--compare %s is another model than --plan %s", f.compare, f.client.plan)

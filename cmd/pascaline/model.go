@@ -27,10 +27,10 @@ type planReport struct {
 func showCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "show FILE",
+		Use:     "show NAME|FILE",
 		Short:   "Show what a compiled model or plan computes, its scales and its costs",
-		Example: "  pascaline model show mnist",
-		Args:    oneArgument("a compiled model or plan (.pasc, .plan)"),
+		Example: "  pascaline model show mnist\n  pascaline model show resnet18/2\n  pascaline model show net.pasc",
+		Args:    oneArgument("a compiled model or plan (.pasc, .plan), mnist or a network of pascaline model zoo"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := readModel(args[0])
 			if err != nil {

@@ -31,6 +31,9 @@ func readModel(path string) (*model.Model, error) {
 		return n.Compile()
 	}
 	m, err := model.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, `./\`) {
+		return nil, fmt.Errorf("no network %q and no such file; there are %s, %s", path, builtIn, strings.Join(zoo.Names(), ", "))
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return nil, fmt.Errorf("%s is ONNX: compile it with pascaline model import, and pass what that writes", path)
 	}
@@ -50,14 +53,14 @@ func readPlan(path string) (*model.Plan, error) {
 	return m.Plan, nil
 }
 
-// readWeights reads a model for a flag that needs one with its weights.
-func readWeights(flag, path string) (*model.Model, error) {
+// readWeights reads a model where one with its weights is needed.
+func readWeights(path string) (*model.Model, error) {
 	m, err := readModel(path)
 	if err != nil {
 		return nil, err
 	}
 	if m.Weights == nil {
-		return nil, fmt.Errorf("--%s: %s is a plan, without the weights; pass the .pasc file that was written beside it", flag, path)
+		return nil, fmt.Errorf("%s is a plan, without the weights; pass the .pasc file that was written beside it", path)
 	}
 	return m, nil
 }

@@ -50,8 +50,8 @@ func (f *serveFlags) run(ctx context.Context) (err error) {
 	}
 	var m *model.Model
 	if f.model != noModel {
-		if m, err = readWeights("model", f.model); err != nil {
-			return err
+		if m, err = readWeights(f.model); err != nil {
+			return fmt.Errorf("--model: %w", err)
 		}
 	}
 	log := f.log()
