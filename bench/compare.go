@@ -58,7 +58,7 @@ func Compare(old, now *Report) (changes []Change) {
 				if w.Key() == o.Key() {
 					add(o.Key(), "latency (s)", w.Latency, o.Latency)
 					add(o.Key(), "CPU (s)", w.ClientCPU+w.ServerCPU, o.ClientCPU+o.ServerCPU)
-					add(o.Key(), "bytes", w.SentBytes+w.ReceivedBytes, o.SentBytes+o.ReceivedBytes)
+					add(o.Key(), "MB", (w.SentBytes+w.ReceivedBytes)/1e6, (o.SentBytes+o.ReceivedBytes)/1e6)
 				}
 			}
 		}

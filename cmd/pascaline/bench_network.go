@@ -17,11 +17,15 @@ import (
 	"pascaline/bench"
 	"pascaline/link"
 	"pascaline/model/zoo"
+	"pascaline/plugins"
 )
 
 // defaultBundles is how many bundles an offline run makes: a group as good as a
 // large one.
 const defaultBundles = 8
+
+// noBackend is what --backend says where nothing offline is to be measured.
+const noBackend = "none"
 
 // plotDelays are those at which a plot has points, one way.
 var plotDelays = []time.Duration{0, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond}
@@ -46,16 +50,21 @@ them), of a compiled model, or of all networks of the zoo: server and client as
 processes of their own on this machine, TLS between them, over emulated networks.
 Outputs are held against the evaluation in the clear meanwhile.
 
-Online, LATENCY is that of a batch, from inputs to outputs, and FLOOR what its
-rounds, bytes and multiplications take one after the other: round trips, the larger
-direction's bytes over the bandwidth, and the multiplications of direct convolutions
-at the measured peak of all cores. Large layers travel in bands, side by side with
-round trips, and can be faster. AGREE counts outputs that name the same class as in
-the clear, and TIES those that name another one within a fiftieth of the range. CPU, bytes and memory are those of the two processes. Offline
-are all costs of making one inference's bundle, over loopback, by each backend.
+Online, LATENCY is the median of a batch's, from inputs to outputs, P95 what a
+twentieth exceeds, and FLOOR what its rounds, bytes and multiplications take one
+after the other: round trips, the larger direction's bytes over the bandwidth, and
+the multiplications of direct convolutions at the measured peak of all cores. RATIO
+is LATENCY over FLOOR. Large layers travel in bands, side by side with round trips,
+and can be faster. ROUNDS are a batch's. MB UP is what the client sends, MB DOWN what
+it receives, CPU what client and server compute, all for one inference. PEAK is the
+most memory of either process. AGREE counts outputs that name the same class as in
+the clear, also those of a first batch that is not timed, and TIES those that name
+another one within a fiftieth of the range.
 
-The bundles that are spent online come from a dealer on this machine.`,
-		Example: "  pascaline bench network resnet18\n  pascaline bench network resnet18 --networks loopback,50ms --plot resnet18.png\n  pascaline bench network all --json > report.json",
+Offline are the costs of making one inference's bundle, over loopback, by each
+backend; STORE is what it takes on disk. The bundles that are spent online come from
+a dealer on this machine.`,
+		Example: "  pascaline bench network resnet18\n  pascaline bench network resnet18 --network lan --plot resnet18.png\n  pascaline bench network all --json > report.json",
 		Args:    oneArgument("a network of pascaline model zoo, a .pasc file, or all"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), args[0])
@@ -89,8 +98,13 @@ func (f *benchNetworkFlags) check(name string) (subjects []string, err error) {
 	case f.plot != "" && filepath.Ext(f.plot) != ".png":
 		return nil, fmt.Errorf("--plot %s: the name must end in .png", f.plot)
 	}
-	if len(f.backends) == 1 && f.backends[0] == "none" {
-		f.backends = nil
+	if f.plot != "" {
+		if info, err := os.Stat(filepath.Dir(f.plot)); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("--plot %s: there is no folder %s", f.plot, filepath.Dir(f.plot))
+		}
+	}
+	if err := f.checkBackends(); err != nil {
+		return nil, err
 	}
 	if f.settings, err = parseNetworks(f.networks); err != nil {
 		return nil, err
@@ -101,6 +115,22 @@ func (f *benchNetworkFlags) check(name string) (subjects []string, err error) {
 		}
 	}
 	return f.subjects(name)
+}
+
+// checkBackends finds the backends that there are not.
+func (f *benchNetworkFlags) checkBackends() error {
+	if slices.Contains(f.backends, noBackend) {
+		if len(f.backends) > 1 {
+			return fmt.Errorf("--backend %s goes alone", noBackend)
+		}
+		f.backends = nil
+	}
+	for _, name := range f.backends {
+		if _, err := directory(f.plugins).Find(name, plugins.Options{}); err != nil {
+			return fmt.Errorf("--backend: %w", err)
+		}
+	}
+	return nil
 }
 
 // subjects returns the networks that a name on the command line stands for.

@@ -79,6 +79,10 @@ func printChanges(changes []bench.Change, asJSON bool) {
 	if asJSON {
 		out = os.Stderr
 	}
+	if len(changes) == 0 {
+		fmt.Fprintln(out, "\nnothing to compare: the earlier report has no figures of the same network and degree over the same emulated network in the same batches, or of the same backend")
+		return
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSINCE THEN\tSETTING\tFIGURE\tNOW\tWAS\tRATIO\t")
 	moved := 0
