@@ -176,6 +176,14 @@ func (f *backendFlags) find(name string, o plugins.Options) (*plugins.Plugin, er
 // else on the machine: where that is never idle, or has nothing else to do.
 const priorityVariable = "PASCALINE_PRODUCTION"
 
+// checkPriority refuses what priorityVariable does not say.
+func checkPriority() error {
+	if v := os.Getenv(priorityVariable); v != "" && v != "normal" {
+		return fmt.Errorf("%s is %q; it takes normal, or nothing", priorityVariable, v)
+	}
+	return nil
+}
+
 // inBackground reports whether production takes only what the processors have left.
 func inBackground() bool { return os.Getenv(priorityVariable) != "normal" }
 

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,8 +31,10 @@ const exitInterrupted = 130
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
-	if err := ring.SelectKernel(""); err != nil {
+	// A second Ctrl-C does not wait. Some who end a process signal it and its group, at
+	// the same time: that is once.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second/2, stop) })
+	if err := errors.Join(ring.SelectKernel(""), checkPriority()); err != nil {
 		fmt.Fprintln(os.Stderr, "pascaline:", err)
 		return 1
 	}

@@ -45,7 +45,7 @@ func newStage(purpose string) (*stage, error) {
 	}
 	dir, err := os.MkdirTemp("", "pascaline-"+purpose+"-")
 	if err != nil {
-		return nil, fmt.Errorf("making a folder for the %s: %w", purpose, err)
+		return nil, fmt.Errorf("making a folder for the %s: %w; TMPDIR can name another place", purpose, err)
 	}
 	return &stage{dir: dir, self: self, usage: map[string]usage{}}, nil
 }
