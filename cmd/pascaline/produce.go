@@ -60,8 +60,8 @@ Each inference spends one. With --kind it makes correlations of another kind, un
 A run that is interrupted loses the group it was making and nothing else: run it
 again.
 
-It gives way to whatever else wants the processors; with PASCALINE_PRODUCTION=normal
-in the environment it does not.
+It gives way to whatever else wants the processors, here and at the server; with
+PASCALINE_PRODUCTION=normal in the environment of either it does not there.
 
 --backend says what makes them: homomorphic encryption (lattigo), a trusted dealer
 (dealer), or a program of your own. The server must use the same.`,
