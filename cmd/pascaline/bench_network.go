@@ -24,6 +24,9 @@ import (
 // large one.
 const defaultBundles = 8
 
+// mostRepeats is more than anybody waits for.
+const mostRepeats = 10_000
+
 // noBackend is what --backend says where nothing offline is to be measured.
 const noBackend = "none"
 
@@ -89,8 +92,8 @@ func (f *benchNetworkFlags) check(name string) (subjects []string, err error) {
 	switch {
 	case f.batch < 1:
 		return nil, fmt.Errorf("--batch is %d; it must be at least 1", f.batch)
-	case f.repeat < 1:
-		return nil, fmt.Errorf("--repeat is %d; it must be at least 1", f.repeat)
+	case f.repeat < 1 || f.repeat > mostRepeats:
+		return nil, fmt.Errorf("--repeat is %d; it must be from 1 to %d", f.repeat, mostRepeats)
 	case f.bundles < 0:
 		return nil, fmt.Errorf("--bundles is %d; it must be positive, or 0 to choose", f.bundles)
 	case f.plot != "" && name == "all":

@@ -204,12 +204,15 @@ func (s *subject) emptyStore(name string) (float64, error) {
 }
 
 // stockMemory bounds what the bundles of several batches take, and so what lies
-// on the disk meanwhile.
-const stockMemory = 8 << 30
+// on the disk meanwhile; stockBundles bounds their number, which stores compare.
+const (
+	stockMemory  = 8 << 30
+	stockBundles = 1 << 17
+)
 
 func (s *subject) measureOnline(ctx context.Context, setting link.Network) error {
 	size := s.batch
-	atOnce := max(2, stockMemory/(size*s.model.Plan.BundleMemory())) - 1
+	atOnce := max(2, min(stockMemory/(size*s.model.Plan.BundleMemory()), stockBundles/size)) - 1
 	o := bench.Online{Setting: setting.String(), Batch: size, Repeat: s.repeat}
 	var latencies []float64
 	for len(latencies) < s.repeat {
