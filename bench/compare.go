@@ -64,7 +64,8 @@ func Compare(old, now *Report) (changes []Change) {
 		}
 		for _, o := range n.Offline {
 			for _, w := range before.Offline {
-				if w.Backend == o.Backend {
+				// What a bundle costs depends on how many are made at once.
+				if w.Backend == o.Backend && w.Bundles == o.Bundles {
 					add(o.Backend, "wall (s)", w.Seconds, o.Seconds)
 					add(o.Backend, "CPU (s)", w.CPU(), o.CPU())
 					add(o.Backend, "MB", w.SentMB+w.ReceivedMB, o.SentMB+o.ReceivedMB)

@@ -214,7 +214,7 @@ func (f *benchNetworkFlags) run(ctx context.Context, name string) error {
 		failed = errors.Join(failed, printReport(report))
 	}
 	if f.old != nil {
-		printChanges(bench.Compare(f.old, report), f.asJSON)
+		printChanges(f.old, bench.Compare(f.old, report), f.asJSON)
 	}
 	if f.plot != "" && failed == nil {
 		failed = bench.PlotLatency(f.plot, report.Networks[0])

@@ -47,7 +47,7 @@ func printOffline(w *tabwriter.Writer, n *bench.Network) {
 		if o.DealerCPU > 0 {
 			dealer = seconds(o.DealerCPU)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f\t%.1f MB\t%.1f MB\t%s\t%s\n",
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f\t%.2f MB\t%.2f MB\t%s\t%s\n",
 			o.Backend, o.Bundles, seconds(o.Seconds), seconds(o.CPU()), seconds(o.ClientCPU), seconds(o.ServerCPU), dealer,
 			o.SentMB, o.ReceivedMB, o.ClientStoreMB, o.ServerStoreMB, megabytes(o.ClientMemory), megabytes(o.ServerMemory))
 	}
@@ -72,17 +72,19 @@ func megabytes(b int64) string {
 	return fmt.Sprintf("%.0f MB", float64(b)/1e6)
 }
 
-// printChanges prints what moved since an earlier report; with JSON on the
-// standard output, to standard error.
-func printChanges(changes []bench.Change, asJSON bool) {
+// printChanges prints what moved since an earlier report, and of when and where that
+// is; with JSON on the standard output, to standard error.
+func printChanges(old *bench.Report, changes []bench.Change, asJSON bool) {
 	out := os.Stdout
 	if asJSON {
 		out = os.Stderr
 	}
 	if len(changes) == 0 {
-		fmt.Fprintln(out, "\nnothing to compare: the earlier report has no figures of the same network and degree over the same emulated network in the same batches, or of the same backend")
+		fmt.Fprintln(out, "\nnothing to compare: the earlier report has no figures of the same network and degree over the same emulated network in the same batches, or of as many bundles by the same backend")
 		return
 	}
+	m := old.Machine
+	fmt.Fprintf(out, "\nheld against the report of %s: %s, %d cores, kernel %s\n", old.Date.Format("2006-01-02 15:04 MST"), m.Processor, m.Cores, m.Kernel)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSINCE THEN\tSETTING\tFIGURE\tNOW\tWAS\tRATIO\t")
 	moved := 0
