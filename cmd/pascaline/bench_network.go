@@ -78,7 +78,7 @@ a dealer on this machine.`,
 	flags.IntVar(&f.repeat, "repeat", 5, "how many batches are timed over each network")
 	flags.IntVar(&f.bundles, "bundles", 0, fmt.Sprintf("how many bundles each backend makes (0: %d, or 1 of a large network)", defaultBundles))
 	flags.IntVar(&f.degree, "degree", 0, fmt.Sprintf("degree of the activations of the zoo's networks (0: as named, or %d)", zoo.DefaultDegree))
-	flags.StringArrayVar(&f.networks, "network", []string{"loopback", "lan", "wan", "50ms"}, "a network to emulate: loopback, lan, wan, or like 50ms,100Mbit/s; repeat for more")
+	flags.StringArrayVar(&f.networks, "network", []string{"loopback", "lan", "wan", "50ms"}, "a network to emulate: loopback, "+networkUsage+"; repeat for more")
 	flags.StringSliceVar(&f.backends, "backend", []string{"lattigo", "dealer"}, "what makes bundles while that is measured; none: nothing")
 	addPluginsFlag(cmd, &f.plugins)
 	flags.StringVar(&f.compare, "compare", "", "file that an earlier run wrote with --json, to hold the figures against")

@@ -41,8 +41,12 @@ func (f *clientFlags) addPools(cmd *cobra.Command) {
 	cmd.MarkFlagRequired("key")
 }
 
+// networkUsage says what a flag of emulated networks takes: link.LAN, link.WAN, or
+// what link.ParseNetwork reads.
+const networkUsage = "lan (125µs,10Gbit/s), wan (50ms,100Mbit/s), or the delay one way, the bandwidth or both, like 20ms,50Mbit/s"
+
 func addNetworkFlag(cmd *cobra.Command, network *string) {
-	cmd.Flags().StringVar(network, "network", "loopback", "emulate a slower network: lan, wan, or like 50ms,100Mbit/s")
+	cmd.Flags().StringVar(network, "network", "loopback", "emulate a slower network: "+networkUsage)
 }
 
 // parseNetwork reads the flag --network.
