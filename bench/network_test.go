@@ -75,7 +75,7 @@ func TestReportsAreComparedFigureByFigure(t *testing.T) {
 	now := sample()
 	now.Networks[0].Online[1].Latency = 0.09
 	now.Networks[0].Offline[0].SentMB = 150
-	now.Networks[0].Online[2].Batch = 4 // something else, with nothing to compare
+	now.Networks[0].Online[2].Batch = 4                                                                            // something else, with nothing to compare
 	now.Networks[0].Offline = append(now.Networks[0].Offline, Offline{Backend: "lattigo", Bundles: 8, Seconds: 1}) // and so is this
 	now.Networks = append(now.Networks, &Network{Name: "vgg16", Degree: 4, Online: []Online{{Setting: "wan", Latency: 1}}})
 	changes := Compare(old, now)
