@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/term"
 
 	"pascaline/internal/mnist"
 	"pascaline/model"
@@ -27,6 +30,9 @@ func readModel(path string) (*model.Model, error) {
 		n, err := zoo.Parse(path)
 		if err != nil {
 			return nil, err
+		}
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			fmt.Fprintf(os.Stderr, "compiling %v; what pascaline model zoo %v -o FILE.pasc writes needs no compiling\n", n, n)
 		}
 		return n.Compile()
 	}
