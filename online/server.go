@@ -154,9 +154,9 @@ func (s *Server) Step(msg []byte) error {
 }
 
 // Next returns the next message for the client, in buf if that is long enough:
-// z_S of some activations or, with last set for the last of them, y_S of the
-// output. It returns nil if none can be made: before another message of the
-// client's is in, after the last one, or after an error.
+// z_S of some activations or, with output set, y_S of a part of the output. It
+// returns nil if none can be made: before another message of the client's is in,
+// after the last one, or after an error.
 func (s *Server) Next(buf []byte) (msg []byte, output bool) {
 	if s.failed || s.sent == len(s.outgoing) || !s.ready() {
 		return nil, false

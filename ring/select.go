@@ -26,8 +26,8 @@ func Kernels() []string {
 // SelectKernel chooses the kernel for weights packed from now on: the one of
 // that name or, if name is empty, the one that [KernelVariable] names or, if
 // that is empty too, the fastest. A program does well to call it when it
-// starts: a kernel named by the environment that does not exist is an error
-// here and a panic in [NewKernel].
+// starts: here a kernel that does not exist is an error, and where nothing has been
+// chosen a name in the environment that means none is passed over.
 func SelectKernel(name string) error {
 	from := ""
 	if name == "" {
@@ -49,8 +49,8 @@ func selected() *inner {
 	if in := chosen.Load(); in != nil {
 		return in
 	}
-	if err := SelectKernel(""); err != nil {
-		panic("ring: " + err.Error())
+	if SelectKernel("") != nil {
+		chosen.CompareAndSwap(nil, inners[0])
 	}
 	return chosen.Load()
 }
