@@ -95,8 +95,7 @@ func (s *side) planHash() (hash [32]byte) {
 
 // transcriptDigest is what both parties compare before a group is ready: equal if
 // they saw the same messages and, but for the probability that [digest] has, only
-// then. toServer and toClient are the hashes
-// of the two directions.
+// then. toServer and toClient are the hashes of the two directions.
 func transcriptDigest(plan [32]byte, toServer, toClient hash.Hash) [32]byte {
 	h := sha256.New()
 	h.Write([]byte("pascaline/v1 transcript"))
