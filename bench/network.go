@@ -110,7 +110,7 @@ type Check struct {
 	Ties       int     `json:"ties"`  // name another, which ties with it in the clear
 	Of         int     `json:"of"`
 	Difference float64 `json:"largest_logit_difference"`
-	Range      float64 `json:"logit_range"` // from the smallest to the largest in the clear
+	Range      float64 `json:"logit_range"` // from the smallest to the largest in the clear, of the output where that is most
 }
 
 // Add counts one output.
@@ -125,13 +125,13 @@ func (c *Check) Add(private, clear []float64) {
 	switch class := largest(private); {
 	case class == largest(clear):
 		c.Agree++
-	case high-clear[class] <= tie*(high-low):
+	case high-clear[class] <= tie*c.Range:
 		c.Ties++
 	}
 }
 
-// tie is how close to the largest logit, over the range of all, another one is as
-// good: the rounding of shares may decide either way.
+// tie is how close to the largest logit, over the range of the network's so far,
+// another one is as good: the rounding of shares may decide either way.
 const tie = 0.02
 
 // Sound reports whether all outputs name the class that the evaluation in the clear

@@ -49,7 +49,7 @@ func TestAnOutputAgreesByItsClassAndLogitsUnlessTheyTie(t *testing.T) {
 	if !c.Sound() {
 		t.Errorf("%+v is not sound", c)
 	}
-	c.Add([]float64{2, 1}, []float64{1.9, 2})
+	c.Add([]float64{2, 1}, []float64{1.7, 2})
 	want := Check{Agree: 1, Ties: 1, Of: 3, Difference: 1, Range: 10}
 	if math.Abs(c.Difference-want.Difference) > 1e-12 || c.Agree != want.Agree || c.Ties != want.Ties || c.Of != want.Of || c.Range != want.Range {
 		t.Errorf("%+v, want %+v", c, want)

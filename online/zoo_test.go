@@ -3,6 +3,7 @@ package online
 import (
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"pascaline/correlation"
@@ -13,9 +14,9 @@ import (
 
 const (
 	// logitLimit is by how much a private logit may differ from the evaluation in
-	// the clear, over the range of that input's logits.
+	// the clear, over the range of the network's logits.
 	logitLimit = 0.05
-	// tieLimit is how close to the largest logit, over the range, another one is a
+	// tieLimit is how close to the largest logit, over that range, another one is a
 	// tie: rounding may decide either way.
 	tieLimit = 0.02
 )
@@ -37,8 +38,8 @@ func checkNetwork(t *testing.T, name string, inputs int) {
 		t.Fatal(err)
 	}
 	sc, cc := layOut(t, m.Plan, m.Weights), layOut(t, m.Plan, nil)
-	worst, squares, count, ties := 0.0, 0.0, 0, 0
-	classes := map[int]bool{}
+	var all, private [][]float64 // logits in the clear, and private ones
+	low, high := math.Inf(1), math.Inf(-1)
 	for i := range inputs {
 		x, err := m.Plan.EncodeInput(n.Images(100+i, 1)[0])
 		if err != nil {
@@ -59,25 +60,25 @@ func checkNetwork(t *testing.T, name string, inputs int) {
 			t.Fatal(err)
 		}
 		outputs, _, _ := exchange(t, s, c, [][]uint64{x})
-		got := m.Plan.DecodeOutput(outputs[0])
-
-		low, high := want[0], want[0]
-		for _, v := range want {
-			low, high = min(low, v), max(high, v)
-		}
-		for k := range want {
-			d := math.Abs(got[k]-want[k]) / (high - low)
+		all, private = append(all, want), append(private, m.Plan.DecodeOutput(outputs[0]))
+		low, high = min(low, slices.Min(want)), max(high, slices.Max(want))
+	}
+	worst, squares, count, ties := 0.0, 0.0, 0, 0
+	classes := map[int]bool{}
+	for i, want := range all {
+		for k, got := range private[i] {
+			d := math.Abs(got-want[k]) / (high - low)
 			worst, squares, count = max(worst, d), squares+d*d, count+1
 			if d > logitLimit {
-				t.Errorf("%v, image %d: logit %d is %.4f, %.4f in the clear, where they range over %.4f", n, i, k, got[k], want[k], high-low)
+				t.Errorf("%v, image %d: logit %d is %.4f, %.4f in the clear, where they range over %.4f", n, i, k, got, want[k], high-low)
 			}
 		}
-		private, class := argmax(got), argmax(want)
+		mine, class := argmax(private[i]), argmax(want)
 		classes[class] = true
-		if private != class {
+		if mine != class {
 			ties++
-			if gap := (high - want[private]) / (high - low); gap > tieLimit {
-				t.Errorf("%v, image %d: class %d, %d in the clear, which is ahead by %.3f of the range", n, i, private, class, gap)
+			if gap := (want[class] - want[mine]) / (high - low); gap > tieLimit {
+				t.Errorf("%v, image %d: class %d, %d in the clear, which is ahead by %.3f of the range", n, i, mine, class, gap)
 			}
 		}
 	}
