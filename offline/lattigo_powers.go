@@ -137,7 +137,7 @@ func (g *lattigoRun) answerPowers(ctx context.Context, c *class) error {
 		},
 		func(b int, query []byte) ([]byte, error) {
 			from, to := c.batch(b)
-			return v.Evaluate(rho[from:to], slicePowers(shares, from, to), query)
+			return v.Evaluate(rho[from:to], ring.Slice128(nil, shares, from, to), query)
 		},
 		func(ctx context.Context, _ int, reply []byte) error { return g.Twin.Send(ctx, reply) })
 }

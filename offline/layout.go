@@ -64,15 +64,7 @@ func (c *class) shares() []ring.Vec128 {
 func (c *class) spread(all []ring.Vec128) {
 	at := 0
 	for _, h := range c.halves {
-		h.SetPowers(slicePowers(all, at, at+h.Spec.N))
+		h.SetPowers(ring.Slice128(nil, all, at, at+h.Spec.N))
 		at += h.Spec.N
 	}
-}
-
-func slicePowers(v []ring.Vec128, from, to int) []ring.Vec128 {
-	part := make([]ring.Vec128, len(v))
-	for k := range v {
-		part[k] = v[k].Slice(from, to)
-	}
-	return part
 }

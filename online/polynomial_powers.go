@@ -60,11 +60,8 @@ func (s *Session) powers(p Polynomial, x *Value, half *correlation.Half, v *Valu
 		blocks := (len(c) + powersBlock - 1) / powersBlock
 		ring.Parallel(blocks, func(b int) {
 			from, to := b*powersBlock, min((b+1)*powersBlock, len(c))
-			part := make([]ring.Vec128, len(shares))
-			for k := range shares {
-				part[k] = shares[k].Slice(from, to)
-			}
-			pascal.Eval(share[from:to], s.party, c[from:to], rho[from:to], part)
+			var room [maxPowers]ring.Vec128
+			pascal.Eval(share[from:to], s.party, c[from:to], rho[from:to], ring.Slice128(room[:0], shares, from, to))
 		})
 		v.share = share
 		return nil
@@ -72,5 +69,5 @@ func (s *Session) powers(p Polynomial, x *Value, half *correlation.Half, v *Valu
 }
 
 // powersBlock is the number of elements that a goroutine evaluates at a time:
-// some hundred microseconds of work.
+// some tens of microseconds of work.
 const powersBlock = 1 << 13
