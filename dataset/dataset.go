@@ -1,5 +1,6 @@
 // Package dataset reads images into the form a network takes: PNG and JPEG
-// pictures, folders of them, and the IDX files of MNIST and Fashion-MNIST.
+// pictures, folders of them, and the IDX files of MNIST and Fashion-MNIST; and
+// labelled sets in these and in CIFAR's files, to train on and to judge by.
 //
 // Every reader takes its input as hostile: sizes in a header are checked before
 // memory is taken, and a file that is cut short, damaged or of another kind is

@@ -63,56 +63,69 @@ func open(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// decode reads a picture from the whole of r.
-func decode(r io.ReadSeeker, o Options) (Image, error) {
+// A pictureHead is what the first bytes of a picture's file say.
+type pictureHead struct {
+	format format
+	orient orientation
+	config image.Config // its size is that of the stored picture
+}
+
+// decodeHead reads the head of a picture whose file is the whole of r.
+func decodeHead(r io.ReadSeeker) (pictureHead, error) {
 	size, err := r.Seek(0, io.SeekEnd)
 	if err != nil {
-		return Image{}, err
+		return pictureHead{}, err
 	}
 	if size > maxPictureBytes {
-		return Image{}, fmt.Errorf("its file is larger than %d MiB: make the picture smaller", maxPictureBytes>>20)
+		return pictureHead{}, fmt.Errorf("its file is larger than %d MiB: make the picture smaller", maxPictureBytes>>20)
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return Image{}, err
+		return pictureHead{}, err
 	}
 	header, err := io.ReadAll(io.LimitReader(r, headerBytes))
 	if err != nil {
-		return Image{}, err
+		return pictureHead{}, err
 	}
-	var kind format
-	orient := upright
+	h := pictureHead{orient: upright}
 	switch {
 	case bytes.HasPrefix(header, []byte(pngMagic)):
-		kind = format{"PNG", png.DecodeConfig, png.Decode}
+		h.format = format{"PNG", png.DecodeConfig, png.Decode}
 	case bytes.HasPrefix(header, []byte(jpegMagic)):
-		kind = format{"JPEG", jpeg.DecodeConfig, jpeg.Decode}
-		orient = jpegOrientation(header)
+		h.format = format{"JPEG", jpeg.DecodeConfig, jpeg.Decode}
+		h.orient = jpegOrientation(header)
 	default:
-		return Image{}, fmt.Errorf("it is not a PNG or JPEG picture but %s", describe(header))
+		return pictureHead{}, fmt.Errorf("it is not a PNG or JPEG picture but %s", describe(header))
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return pictureHead{}, err
+	}
+	if h.config, err = h.format.config(bufio.NewReader(r)); err != nil {
+		return pictureHead{}, h.format.damaged(err)
+	}
+	return h, nil
+}
+
+// decode reads a picture from the whole of r.
+func decode(r io.ReadSeeker, o Options) (Image, error) {
+	head, err := decodeHead(r)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := o.checkSize(head.orient.size(head.config.Width, head.config.Height)); err != nil {
+		return Image{}, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return Image{}, err
 	}
-	config, err := kind.config(bufio.NewReader(r))
+	img, err := head.format.decode(bufio.NewReader(r))
 	if err != nil {
-		return Image{}, kind.damaged(err)
-	}
-	w, h := orient.size(config.Width, config.Height)
-	if err := o.checkSize(w, h); err != nil {
-		return Image{}, err
-	}
-	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return Image{}, err
-	}
-	img, err := kind.decode(bufio.NewReader(r))
-	if err != nil {
-		return Image{}, kind.damaged(err)
+		return Image{}, head.format.damaged(err)
 	}
 	// The header read first is the file's promise; this is what it kept.
-	if img.Bounds().Dx() != config.Width || img.Bounds().Dy() != config.Height {
-		return Image{}, kind.damaged(errors.New("its size changes on the way"))
+	if img.Bounds().Dx() != head.config.Width || img.Bounds().Dy() != head.config.Height {
+		return Image{}, head.format.damaged(errors.New("its size changes on the way"))
 	}
-	return o.convert(img, orient), nil
+	return o.convert(img, head.orient), nil
 }
 
 // A format is one of the two kinds of picture that are read.
@@ -184,6 +197,9 @@ func (o Options) convert(img image.Image, orient orientation) Image {
 		}
 		return im
 	}
+	// The same colours without an allocation for each; all pictures decoded here
+	// have it.
+	quick, isQuick := src.(image.RGBA64Image)
 	top, left := (o.H-h)/2, (o.W-w)/2
 	var blank [4]uint32
 	for y := range o.H {
@@ -191,7 +207,11 @@ func (o Options) convert(img image.Image, orient orientation) Image {
 			p := blank
 			if iy, ix := y-top, x-left; iy >= 0 && iy < h && ix >= 0 && ix < w {
 				sx, sy := orient.source(ix, iy, w, h)
-				p[0], p[1], p[2], p[3] = src.At(b.Min.X+sx, b.Min.Y+sy).RGBA()
+				if isQuick {
+					p[0], p[1], p[2], p[3] = quick.RGBA64At(b.Min.X+sx, b.Min.Y+sy).RGBA()
+				} else {
+					p[0], p[1], p[2], p[3] = src.At(b.Min.X+sx, b.Min.Y+sy).RGBA()
+				}
 			}
 			o.pixel(im.Pixels[(y*o.W+x)*o.C:][:o.C], p)
 		}
