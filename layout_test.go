@@ -16,7 +16,7 @@ import (
 // import and which import what they serve.
 var floors = [][]string{
 	{"api", "ring"},
-	{"correlation", "dataset", "link", "store"},
+	{"correlation", "dataset", "link", "pillar", "store"},
 	{"model", "mpspdz", "dealer"},
 	{"model/zoo", "offline", "online"},
 	{"bench", "party", "plugins", "plugins/conformance", "plugins/sdk"},
