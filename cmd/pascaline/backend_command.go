@@ -18,6 +18,7 @@ import (
 
 	"pascaline/correlation"
 	"pascaline/dealer"
+	"pascaline/internal/commandline"
 	"pascaline/link"
 	"pascaline/plugins"
 	"pascaline/plugins/conformance"
@@ -25,7 +26,7 @@ import (
 )
 
 func backendCommand() *cobra.Command {
-	cmd := family(&cobra.Command{Use: "backend", Short: "List, check and measure what makes correlations"})
+	cmd := commandline.Family(&cobra.Command{Use: "backend", Short: "List, check and measure what makes correlations"})
 	cmd.AddCommand(backendListCommand(), backendCheckCommand(), backendBenchCommand(), backendServeCommand())
 	return cmd
 }
@@ -37,7 +38,7 @@ func backendServeCommand() *cobra.Command {
 		Short:   "Be a built-in backend, for the pascaline that started this",
 		Example: "  pascaline backend serve lattigo",
 		Hidden:  true,
-		Args:    oneArgument("the name of a built-in backend"),
+		Args:    commandline.OneArgument("the name of a built-in backend"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			b, ok := builtInBackends[args[0]]
 			if !ok {
@@ -69,7 +70,7 @@ func backendListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the backends there are, and whom they trust",
-		Args:  noArguments("plugins are found in --plugins"),
+		Args:  commandline.NoArguments("plugins are found in --plugins"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := directory(dir).List(cmd.Context(), plugins.Options{Log: slog.New(slog.DiscardHandler)})
 			if err != nil {
@@ -244,7 +245,7 @@ of each other, that bad requests and the death of the other side are errors in t
 and that it works again afterwards. It fails if anything does. To pass is no proof of
 privacy.`,
 		Example: "  pascaline backend check lattigo\n  pascaline backend check ./my-backend",
-		Args:    oneArgument("a backend's name or path"),
+		Args:    commandline.OneArgument("a backend's name or path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := f.start(cmd.Context(), args[0])
 			if err != nil {
@@ -278,7 +279,7 @@ func backendBenchCommand() *cobra.Command {
 		Use:     "bench NAME|PATH",
 		Short:   "Measure a backend, both parties on this machine",
 		Example: "  pascaline backend bench lattigo --kind triples,powers",
-		Args:    oneArgument("a backend's name or path"),
+		Args:    commandline.OneArgument("a backend's name or path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if elements < 0 {
 				return fmt.Errorf("--count is %d; it must be positive, or 0 for what takes a second or so", elements)

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/bench"
+	"pascaline/internal/commandline"
 	"pascaline/online"
 )
 
 func benchCommand() *cobra.Command {
-	cmd := family(&cobra.Command{Use: "bench", Short: "Measure protocols on this machine"})
+	cmd := commandline.Family(&cobra.Command{Use: "bench", Short: "Measure protocols on this machine"})
 	cmd.AddCommand(benchNetworkCommand(), benchKernelCommand(), benchESPNCommand(), measuredClientCommand())
 	return cmd
 }
@@ -34,7 +35,7 @@ both parties in this process, over TLS on loopback with emulated delays. The
 correlations are dealt beforehand and not in the times, which are medians. A gross
 error is one that no rounding explains; docs/session.md says where they come from.`,
 		Example: "  pascaline bench espn\n  pascaline bench espn --points 1000000 --degrees 4 --delays 0s",
-		Args:    noArguments(""),
+		Args:    commandline.NoArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if points < 1 || points > 1<<22 {
 				return fmt.Errorf("--points is %d; it must be from 1 to %d", points, 1<<22)

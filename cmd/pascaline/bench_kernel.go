@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/bench"
+	"pascaline/internal/commandline"
 )
 
 func benchKernelCommand() *cobra.Command {
@@ -25,7 +26,7 @@ and add instructions reach with nothing else to do: the peak. Products are count
 as the direct algorithm has them; where Karatsuba's needs fewer, a convolution can
 be above the peak. PASCALINE_KERNEL chooses a kernel for other commands.`,
 		Example: "  pascaline bench kernel\n  pascaline bench kernel --cores 2",
-		Args:    noArguments(""),
+		Args:    commandline.NoArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if most := runtime.NumCPU(); cores < 1 || cores > most {
 				return fmt.Errorf("--cores is %d; it must be from 1 to %d", cores, most)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"pascaline/bench"
+	"pascaline/internal/commandline"
 	"pascaline/link"
 	"pascaline/model/zoo"
 	"pascaline/plugins"
@@ -68,7 +69,7 @@ Offline are the costs of making one inference's bundle, over loopback, by each
 backend; STORE is what it takes on disk. The bundles that are spent online come from
 a dealer on this machine.`,
 		Example: "  pascaline bench network resnet18\n  pascaline bench network resnet18 --network lan --plot resnet18.png\n  pascaline bench network all --json > report.json",
-		Args:    oneArgument("a network of pascaline model zoo, a .pasc file, or all"),
+		Args:    commandline.OneArgument("a network of pascaline model zoo, a .pasc file, or all"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd.Context(), args[0])
 		},

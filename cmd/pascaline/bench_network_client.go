@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/internal/cpu"
 )
 
@@ -30,7 +31,7 @@ func measuredClientCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:    "network-client",
 		Hidden: true,
-		Args:   noArguments(""),
+		Args:   commandline.NoArguments(""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			batches, err := readInputs(inputs)
 			if err != nil {

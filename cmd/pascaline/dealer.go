@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/dealer"
+	"pascaline/internal/commandline"
 	"pascaline/link"
 )
 
@@ -20,7 +21,7 @@ It sees neither models nor inputs, and stores nothing; but together with either
 party it could read everything of the other's. It serves the keys named with
 --allow and nobody else.`,
 		Example: "  pascaline dealer --key dealer.key --allow server.key.pub --allow client.key.pub",
-		Args:    noArguments("for several parties, repeat --allow"),
+		Args:    commandline.NoArguments("for several parties, repeat --allow"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return deal(cmd.Context(), &f) },
 	}
 	f.add(cmd, "127.0.0.1:7200", "a party")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/internal/digits"
 	"pascaline/model"
 )
@@ -47,7 +48,7 @@ unless --dealer says where one is.
 With --mode shared-model it starts two servers and plays an owner, who deals its
 model to them, and a client: neither server knows the weights or the pictures.`,
 		Example: "  pascaline demo\n  pascaline demo --network wan\n  pascaline demo --image my.png\n  pascaline demo --backend dealer\n  pascaline demo --mode shared-model",
-		Args:    noArguments("your own pictures go with --image, one each"),
+		Args:    commandline.NoArguments("your own pictures go with --image, one each"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilUnread(cmd.Context())
 			defer stop()

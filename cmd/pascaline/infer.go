@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pascaline/dataset"
+	"pascaline/internal/commandline"
 	"pascaline/model"
 	"pascaline/offline"
 	"pascaline/party"
@@ -46,7 +47,7 @@ one bundle; make them with pascaline produce, or beside the inferences with
 --keep.`,
 		Example: `  pascaline infer --key client.key --server-key server.key.pub samples
   pascaline infer ... --labels t10k-labels-idx1-ubyte.gz --count 1000 --batch 50 t10k-images-idx3-ubyte.gz`,
-		Args: someArguments("images: pictures, folders or an IDX file"),
+		Args: commandline.SomeArguments("images: pictures, folders or an IDX file"),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args) },
 	}
 	f.client.add(cmd)
@@ -120,7 +121,7 @@ func (f *inferFlags) run(ctx context.Context, paths []string) error {
 	}
 	outputs, runs, failed := f.infer(ctx, c, inputs)
 	if failed != nil {
-		failed = &partialError{failed, fmt.Sprintf("%d of %s done", len(outputs), count(len(images), "image"))}
+		failed = &commandline.Partial{Err: failed, Done: fmt.Sprintf("%d of %s done", len(outputs), count(len(images), "image"))}
 		if len(outputs) == 0 {
 			return failed
 		}

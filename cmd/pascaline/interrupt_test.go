@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pascaline/internal/commandline"
 )
 
 // command returns a run of pascaline in dir.
@@ -61,8 +63,8 @@ func TestAnInterruptKeepsWhatIsDone(t *testing.T) {
 	}
 	cmd.Process.Signal(os.Interrupt)
 	cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != exitInterrupted {
-		t.Errorf("exit status %d, want %d", status, exitInterrupted)
+	if status := cmd.ProcessState.ExitCode(); status != commandline.ExitInterrupted {
+		t.Errorf("exit status %d, want %d", status, commandline.ExitInterrupted)
 	}
 	if want := "interrupted: 1 of 3 images done"; !strings.Contains(stderr.String(), want) {
 		t.Errorf("it says %q, not %q", stderr.String(), want)
@@ -101,8 +103,8 @@ func TestAnInterruptedProductionSaysHowFarItCame(t *testing.T) {
 	cmd.Process.Signal(os.Interrupt)
 	cmd.Process.Signal(syscall.SIGTERM) // at the same time, as timeout does: that is no second thought
 	cmd.Wait()
-	if status := cmd.ProcessState.ExitCode(); status != exitInterrupted {
-		t.Errorf("exit status %d, want %d", status, exitInterrupted)
+	if status := cmd.ProcessState.ExitCode(); status != commandline.ExitInterrupted {
+		t.Errorf("exit status %d, want %d", status, commandline.ExitInterrupted)
 	}
 	if want := " of 100000 bundles are ready in the store; run it again"; !strings.Contains(stderr.String(), want) {
 		t.Errorf("it says %q, not %q", stderr.String(), want)

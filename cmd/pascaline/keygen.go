@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/link"
 )
 
@@ -19,7 +20,7 @@ func keygenCommand() *cobra.Command {
 FILE.pub, and prints the public key. Files that exist are never overwritten.
 The other party needs the public key, over a channel that you both trust.`,
 		Example: "  pascaline keygen -o server.key",
-		Args:    noArguments("name the file with -o"),
+		Args:    commandline.NoArguments("name the file with -o"),
 		RunE: func(*cobra.Command, []string) error {
 			key, err := generateKey(out)
 			if err != nil {

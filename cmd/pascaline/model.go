@@ -9,11 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/model"
 )
 
 func modelCommand() *cobra.Command {
-	cmd := family(&cobra.Command{Use: "model", Short: "Compile models and look at them"})
+	cmd := commandline.Family(&cobra.Command{Use: "model", Short: "Compile models and look at them"})
 	cmd.AddCommand(importCommand(), showCommand(), zooCommand())
 	return cmd
 }
@@ -30,7 +31,7 @@ func showCommand() *cobra.Command {
 		Use:     "show NAME|FILE",
 		Short:   "Show what a compiled model or plan computes, its scales and its costs",
 		Example: "  pascaline model show mnist\n  pascaline model show resnet18/2\n  pascaline model show net.pasc",
-		Args:    oneArgument("a compiled model or plan (.pasc, .plan), mnist or a network of pascaline model zoo"),
+		Args:    commandline.OneArgument("a compiled model or plan (.pasc, .plan), mnist or a network of pascaline model zoo"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			m, err := readModel(args[0])
 			if err != nil {

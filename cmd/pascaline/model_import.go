@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/dataset"
+	"pascaline/internal/commandline"
 	"pascaline/model"
 )
 
@@ -50,7 +51,7 @@ and stays with the server, and OUT.plan, which holds none and goes to clients.
 Activations must be polynomials of degree 2 to 8, and pools average pools.
 Calibrate on images like those to come: a hundred or more.`,
 		Example: "  pascaline model import net.onnx --calibrate train-images-idx3-ubyte.gz -o net.pasc",
-		Args:    oneArgument("an ONNX model"),
+		Args:    commandline.OneArgument("an ONNX model"),
 		RunE:    func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
 	}
 	flags := cmd.Flags()

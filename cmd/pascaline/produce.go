@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"pascaline/internal/commandline"
 	"pascaline/internal/cpu"
 	"pascaline/party"
 )
@@ -67,7 +68,7 @@ PASCALINE_PRODUCTION=normal in the environment of either it does not there.
 (dealer), or a program of your own. The server must use the same.`,
 		Example: `  pascaline produce --key client.key --server-key server.key.pub --bundles 64
   pascaline produce --key client.key --server-key server.key.pub --kind triples --count 1000000`,
-		Args: noArguments("how many bundles, --bundles says"),
+		Args: commandline.NoArguments("how many bundles, --bundles says"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			frugal()
 			if inBackground() {
@@ -116,7 +117,7 @@ func (f *produceFlags) produceBundles(ctx context.Context) error {
 			return err
 		}
 		ready, _ := c.Ready() // the error that counts is the first
-		return &partialError{err, fmt.Sprintf("%d of %s are ready in the store; run it again to go on", ready, count(f.bundles, "bundle"))}
+		return &commandline.Partial{Err: err, Done: fmt.Sprintf("%d of %s are ready in the store; run it again to go on", ready, count(f.bundles, "bundle"))}
 	}
 	r := newProductionReport(p)
 	if f.asJSON {
@@ -153,7 +154,7 @@ func (f *produceFlags) producePool(ctx context.Context) error {
 			return err
 		}
 		ready, _ := c.PoolReady(spec) // the error that counts is the first
-		return &partialError{err, fmt.Sprintf("%d of %d are ready in the store; run it again to go on", ready, spec.N)}
+		return &commandline.Partial{Err: err, Done: fmt.Sprintf("%d of %d are ready in the store; run it again to go on", ready, spec.N)}
 	}
 	r := newPoolReport(spec, p)
 	if f.asJSON {

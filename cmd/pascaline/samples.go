@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/internal/digits"
 )
 
@@ -14,7 +15,7 @@ func samplesCommand() *cobra.Command {
 		Use:     "samples -o DIR",
 		Short:   "Write sample digits, drawn by pascaline itself, as PNG files",
 		Example: "  pascaline samples -o samples",
-		Args:    noArguments("name the folder with -o"),
+		Args:    commandline.NoArguments("name the folder with -o"),
 		RunE: func(*cobra.Command, []string) error {
 			paths, err := digits.WritePNGs(out)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/link"
 	"pascaline/model"
 	"pascaline/party"
@@ -32,7 +33,7 @@ them and spends those on their inferences. It serves the keys named with --allow
 and nobody else. Clients may have correlations made by the backends named with
 --backend and no others: homomorphic encryption (lattigo) unless they are.`,
 		Example: "  pascaline serve --key server.key --allow client.key.pub",
-		Args:    noArguments("for several clients, repeat --allow; a model goes with --model"),
+		Args:    commandline.NoArguments("for several clients, repeat --allow; a model goes with --model"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
 	f.listenFlags.add(cmd, "127.0.0.1:7100", "a client")

@@ -6,11 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/link"
 )
 
 func sharedCommand() *cobra.Command {
-	cmd := family(&cobra.Command{
+	cmd := commandline.Family(&cobra.Command{
 		Use:   "shared",
 		Short: "Evaluate models on two servers that know neither the weights nor the inputs",
 		Long: `Shared runs models whose weights and inputs are both secret. A model's owner deals

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/party"
 )
 
@@ -34,7 +35,7 @@ func sharedDealCommand() *cobra.Command {
 randomness for --inferences inferences. When those are spent, or a server was
 started again, deal once more. Clients need the plan.`,
 		Example: "  pascaline shared deal --server a.example.org:7300 --server-key a.key.pub --server b.example.org:7300 --server-key b.key.pub --key owner.key --inferences 100 model.pasc",
-		Args:    oneArgument(`a model, a .pasc file or "mnist"`),
+		Args:    commandline.OneArgument(`a model, a .pasc file or "mnist"`),
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args[0]) },
 	}
 	f.pair.add(cmd)

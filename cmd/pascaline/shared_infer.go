@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pascaline/dataset"
+	"pascaline/internal/commandline"
 	"pascaline/model"
 	"pascaline/party"
 )
@@ -33,7 +34,7 @@ func sharedInferCommand() *cobra.Command {
 files, folders of them, or an IDX file (with --labels to measure the accuracy). It
 sends each server a share of the images and adds up their shares of the results.`,
 		Example: "  pascaline shared infer --server a.example.org:7300 --server-key a.key.pub --server b.example.org:7300 --server-key b.key.pub --key client.key samples",
-		Args:    someArguments("images: pictures, folders or an IDX file"),
+		Args:    commandline.SomeArguments("images: pictures, folders or an IDX file"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), args) },
 	}
 	f.pair.add(cmd)
@@ -78,7 +79,7 @@ func (f *sharedInferFlags) run(ctx context.Context, paths []string) error {
 	}
 	outputs, runs, failed := f.infer(ctx, plan, inputs)
 	if failed != nil {
-		failed = &partialError{failed, fmt.Sprintf("%d of %s done", len(outputs), count(len(images), "image"))}
+		failed = &commandline.Partial{Err: failed, Done: fmt.Sprintf("%d of %s done", len(outputs), count(len(images), "image"))}
 		if len(outputs) == 0 {
 			return failed
 		}

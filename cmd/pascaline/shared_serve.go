@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/link"
 	"pascaline/offline"
 	"pascaline/party"
@@ -34,7 +35,7 @@ Shares of models are kept in memory alone: when a server is started again, or th
 two have lost each other, owners deal their models again.`,
 		Example: `  pascaline shared serve --key a.key --peer-key b.key.pub --owner owner.key.pub --allow client.key.pub
   pascaline shared serve --key b.key --peer-key a.key.pub --peer a.example.org:7300 --owner owner.key.pub --allow client.key.pub`,
-		Args: noArguments("models come from their owners (pascaline shared deal)"),
+		Args: commandline.NoArguments("models come from their owners (pascaline shared deal)"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context()) },
 	}
 	f.listenFlags.add(cmd, "127.0.0.1:7300", "a client")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/link"
 	"pascaline/store"
 )
@@ -43,7 +44,7 @@ type stockReport struct {
 }
 
 func storeCommand() *cobra.Command {
-	cmd := family(&cobra.Command{Use: "store", Short: "Look into a party's store, verify and export what it holds"})
+	cmd := commandline.Family(&cobra.Command{Use: "store", Short: "Look into a party's store, verify and export what it holds"})
 	var asJSON bool
 	ls := &cobra.Command{
 		Use:   "ls DIR",
@@ -53,7 +54,7 @@ pending (written, not yet confirmed by both parties), and claimed so far. One
 inference spends one bundle, and it can be spent only with the peer's store that
 it was made with, its twin. Of pools it lists elements, and what they suffice for.`,
 		Example: "  pascaline store ls client-store",
-		Args:    oneArgument("the directory of a store"),
+		Args:    commandline.OneArgument("the directory of a store"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			st, err := openExisting(args[0])
 			if err != nil {
@@ -136,7 +137,7 @@ will never meet again.`,
 		Example: "  pascaline store forget client-store 3f9a02",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return fmt.Errorf("%s needs the directory of a store and the id of a twin, as in: %s", cmd.CommandPath(), firstExample(cmd))
+				return fmt.Errorf("%s needs the directory of a store and the id of a twin, as in: %s", cmd.CommandPath(), commandline.FirstExample(cmd))
 			}
 			return nil
 		},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/party"
 )
 
@@ -40,7 +41,7 @@ player 1, and the server's into a folder of its directory of exports (serve
 --exports), under this party's key and --name, as player 0. They are gone from the pool. A few more than --count are
 written, because MP-SPDZ reads in blocks; a program that needs all of --count runs.`,
 		Example: "  pascaline store export Player-Data --kind triples --count 100000 --key client.key --server-key server.key.pub",
-		Args:    oneArgument("the directory to write to"),
+		Args:    commandline.OneArgument("the directory to write to"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != party.FormatMPSPDZ {
 				return fmt.Errorf("--format is %q; there is %s", format, party.FormatMPSPDZ)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pascaline/internal/commandline"
 	"pascaline/party"
 )
 
@@ -31,7 +32,7 @@ who check that they are what they should be, and burns them. Of a fixed operand 
 whole batch is opened. It is for backends that one has reason to doubt; it finds
 what is wrong in one of P elements with probability 1 − (1 − P)^count.`,
 		Example: "  pascaline store verify --kind triples --key client.key --server-key server.key.pub",
-		Args:    noArguments("which pool, --kind says; the store goes with --store"),
+		Args:    commandline.NoArguments("which pool, --kind says; the store goes with --store"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec, err := parsePool(kind, n)
 			if err != nil {
@@ -49,7 +50,7 @@ what is wrong in one of P elements with probability 1 − (1 − P)^count.`,
 			v, err := c.Verify(cmd.Context(), spec)
 			if err != nil {
 				if len(v.Claimed) > 0 && !errors.Is(err, party.ErrFaulty) {
-					err = &partialError{err, "the sample is burnt"}
+					err = &commandline.Partial{Err: err, Done: "the sample is burnt"}
 				}
 				return err
 			}
