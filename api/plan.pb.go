@@ -30,6 +30,7 @@ const (
 	PlanOp_PLAN_ADD        PlanOp = 3
 	PlanOp_PLAN_RESHAPE    PlanOp = 4
 	PlanOp_PLAN_POLYNOMIAL PlanOp = 5
+	PlanOp_PLAN_CONCAT     PlanOp = 6
 )
 
 // Enum value maps for PlanOp.
@@ -41,6 +42,7 @@ var (
 		3: "PLAN_ADD",
 		4: "PLAN_RESHAPE",
 		5: "PLAN_POLYNOMIAL",
+		6: "PLAN_CONCAT",
 	}
 	PlanOp_value = map[string]int32{
 		"PLAN_INPUT":      0,
@@ -49,6 +51,7 @@ var (
 		"PLAN_ADD":        3,
 		"PLAN_RESHAPE":    4,
 		"PLAN_POLYNOMIAL": 5,
+		"PLAN_CONCAT":     6,
 	}
 )
 
@@ -167,10 +170,12 @@ type PlanNode struct {
 	Height        uint32                 `protobuf:"varint,4,opt,name=height,proto3" json:"height,omitempty"`        // of the output
 	Width         uint32                 `protobuf:"varint,5,opt,name=width,proto3" json:"width,omitempty"`
 	Channels      uint32                 `protobuf:"varint,6,opt,name=channels,proto3" json:"channels,omitempty"`
-	Frac          uint32                 `protobuf:"varint,7,opt,name=frac,proto3" json:"frac,omitempty"`             // fractional bits of the output
-	Window        *PlanWindow            `protobuf:"bytes,8,opt,name=window,proto3" json:"window,omitempty"`          // LINEAR and POOL
-	Shifts        []uint32               `protobuf:"varint,9,rep,packed,name=shifts,proto3" json:"shifts,omitempty"`  // ADD, one for each input
-	Activation    *PlanActivation        `protobuf:"bytes,10,opt,name=activation,proto3" json:"activation,omitempty"` // POLYNOMIAL
+	Frac          uint32                 `protobuf:"varint,7,opt,name=frac,proto3" json:"frac,omitempty"`                             // fractional bits of the output
+	Window        *PlanWindow            `protobuf:"bytes,8,opt,name=window,proto3" json:"window,omitempty"`                          // LINEAR and POOL
+	Shifts        []uint32               `protobuf:"varint,9,rep,packed,name=shifts,proto3" json:"shifts,omitempty"`                  // ADD and CONCAT, one for each input
+	Activation    *PlanActivation        `protobuf:"bytes,10,opt,name=activation,proto3" json:"activation,omitempty"`                 // POLYNOMIAL
+	PixelBias     bool                   `protobuf:"varint,11,opt,name=pixel_bias,json=pixelBias,proto3" json:"pixel_bias,omitempty"` // LINEAR: a bias for each element of the output, not for each channel
+	Parts         []*PlanPart            `protobuf:"bytes,12,rep,name=parts,proto3" json:"parts,omitempty"`                           // CONCAT
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +280,81 @@ func (x *PlanNode) GetActivation() *PlanActivation {
 	return nil
 }
 
+func (x *PlanNode) GetPixelBias() bool {
+	if x != nil {
+		return x.PixelBias
+	}
+	return false
+}
+
+func (x *PlanNode) GetParts() []*PlanPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// PlanPart is neighbouring channels of a concatenation (model.Part).
+type PlanPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Input         uint32                 `protobuf:"varint,1,opt,name=input,proto3" json:"input,omitempty"`       // 1 + the index among the inputs, or 0 for zeros
+	From          uint32                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`         // the first channel of the input
+	Channels      uint32                 `protobuf:"varint,3,opt,name=channels,proto3" json:"channels,omitempty"` // how many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanPart) Reset() {
+	*x = PlanPart{}
+	mi := &file_plan_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanPart) ProtoMessage() {}
+
+func (x *PlanPart) ProtoReflect() protoreflect.Message {
+	mi := &file_plan_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanPart.ProtoReflect.Descriptor instead.
+func (*PlanPart) Descriptor() ([]byte, []int) {
+	return file_plan_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PlanPart) GetInput() uint32 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *PlanPart) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *PlanPart) GetChannels() uint32 {
+	if x != nil {
+		return x.Channels
+	}
+	return 0
+}
+
 // PlanWindow is the geometry of a convolution or of a pool (ring.ConvShape);
 // the input's and the output's sizes are those of the nodes.
 type PlanWindow struct {
@@ -293,7 +373,7 @@ type PlanWindow struct {
 
 func (x *PlanWindow) Reset() {
 	*x = PlanWindow{}
-	mi := &file_plan_proto_msgTypes[2]
+	mi := &file_plan_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -305,7 +385,7 @@ func (x *PlanWindow) String() string {
 func (*PlanWindow) ProtoMessage() {}
 
 func (x *PlanWindow) ProtoReflect() protoreflect.Message {
-	mi := &file_plan_proto_msgTypes[2]
+	mi := &file_plan_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -318,7 +398,7 @@ func (x *PlanWindow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanWindow.ProtoReflect.Descriptor instead.
 func (*PlanWindow) Descriptor() ([]byte, []int) {
-	return file_plan_proto_rawDescGZIP(), []int{2}
+	return file_plan_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PlanWindow) GetKernelHeight() uint32 {
@@ -391,7 +471,7 @@ type PlanActivation struct {
 
 func (x *PlanActivation) Reset() {
 	*x = PlanActivation{}
-	mi := &file_plan_proto_msgTypes[3]
+	mi := &file_plan_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +483,7 @@ func (x *PlanActivation) String() string {
 func (*PlanActivation) ProtoMessage() {}
 
 func (x *PlanActivation) ProtoReflect() protoreflect.Message {
-	mi := &file_plan_proto_msgTypes[3]
+	mi := &file_plan_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +496,7 @@ func (x *PlanActivation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanActivation.ProtoReflect.Descriptor instead.
 func (*PlanActivation) Descriptor() ([]byte, []int) {
-	return file_plan_proto_rawDescGZIP(), []int{3}
+	return file_plan_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PlanActivation) GetAlpha() []int64 {
@@ -465,7 +545,7 @@ const file_plan_proto_rawDesc = "" +
 	"\x05sigma\x18\x02 \x01(\rR\x05sigma\x12)\n" +
 	"\x05nodes\x18\x03 \x03(\v2\x13.pascaline.PlanNodeR\x05nodes\x12\x16\n" +
 	"\x06labels\x18\x04 \x03(\tR\x06labels\x12\x18\n" +
-	"\aweights\x18\x05 \x01(\fR\aweights\"\xb9\x02\n" +
+	"\aweights\x18\x05 \x01(\fR\aweights\"\x83\x03\n" +
 	"\bPlanNode\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\x02op\x18\x02 \x01(\x0e2\x11.pascaline.PlanOpR\x02op\x12\x16\n" +
@@ -479,7 +559,14 @@ const file_plan_proto_rawDesc = "" +
 	"\n" +
 	"activation\x18\n" +
 	" \x01(\v2\x19.pascaline.PlanActivationR\n" +
-	"activation\"\x8c\x02\n" +
+	"activation\x12\x1d\n" +
+	"\n" +
+	"pixel_bias\x18\v \x01(\bR\tpixelBias\x12)\n" +
+	"\x05parts\x18\f \x03(\v2\x13.pascaline.PlanPartR\x05parts\"P\n" +
+	"\bPlanPart\x12\x14\n" +
+	"\x05input\x18\x01 \x01(\rR\x05input\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\rR\x04from\x12\x1a\n" +
+	"\bchannels\x18\x03 \x01(\rR\bchannels\"\x8c\x02\n" +
 	"\n" +
 	"PlanWindow\x12#\n" +
 	"\rkernel_height\x18\x01 \x01(\rR\fkernelHeight\x12!\n" +
@@ -496,7 +583,7 @@ const file_plan_proto_rawDesc = "" +
 	"\x01q\x18\x02 \x01(\rR\x01q\x12\x0e\n" +
 	"\x02fa\x18\x03 \x01(\rR\x02fa\x12\x0e\n" +
 	"\x02fw\x18\x04 \x01(\rR\x02fw\x12\f\n" +
-	"\x01m\x18\x05 \x01(\rR\x01m*m\n" +
+	"\x01m\x18\x05 \x01(\rR\x01m*~\n" +
 	"\x06PlanOp\x12\x0e\n" +
 	"\n" +
 	"PLAN_INPUT\x10\x00\x12\x0f\n" +
@@ -504,7 +591,8 @@ const file_plan_proto_rawDesc = "" +
 	"\tPLAN_POOL\x10\x02\x12\f\n" +
 	"\bPLAN_ADD\x10\x03\x12\x10\n" +
 	"\fPLAN_RESHAPE\x10\x04\x12\x13\n" +
-	"\x0fPLAN_POLYNOMIAL\x10\x05B\x0fZ\rpascaline/apib\x06proto3"
+	"\x0fPLAN_POLYNOMIAL\x10\x05\x12\x0f\n" +
+	"\vPLAN_CONCAT\x10\x06B\x0fZ\rpascaline/apib\x06proto3"
 
 var (
 	file_plan_proto_rawDescOnce sync.Once
@@ -519,24 +607,26 @@ func file_plan_proto_rawDescGZIP() []byte {
 }
 
 var file_plan_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_plan_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_plan_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_plan_proto_goTypes = []any{
 	(PlanOp)(0),            // 0: pascaline.PlanOp
 	(*Plan)(nil),           // 1: pascaline.Plan
 	(*PlanNode)(nil),       // 2: pascaline.PlanNode
-	(*PlanWindow)(nil),     // 3: pascaline.PlanWindow
-	(*PlanActivation)(nil), // 4: pascaline.PlanActivation
+	(*PlanPart)(nil),       // 3: pascaline.PlanPart
+	(*PlanWindow)(nil),     // 4: pascaline.PlanWindow
+	(*PlanActivation)(nil), // 5: pascaline.PlanActivation
 }
 var file_plan_proto_depIdxs = []int32{
 	2, // 0: pascaline.Plan.nodes:type_name -> pascaline.PlanNode
 	0, // 1: pascaline.PlanNode.op:type_name -> pascaline.PlanOp
-	3, // 2: pascaline.PlanNode.window:type_name -> pascaline.PlanWindow
-	4, // 3: pascaline.PlanNode.activation:type_name -> pascaline.PlanActivation
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 2: pascaline.PlanNode.window:type_name -> pascaline.PlanWindow
+	5, // 3: pascaline.PlanNode.activation:type_name -> pascaline.PlanActivation
+	3, // 4: pascaline.PlanNode.parts:type_name -> pascaline.PlanPart
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_plan_proto_init() }
@@ -550,7 +640,7 @@ func file_plan_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plan_proto_rawDesc), len(file_plan_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -15,7 +15,7 @@ func (s *scaling) emit() (*Plan, *Weights, error) {
 		*n = Node{Name: g.Name, Op: g.Op, Inputs: g.Inputs, Shape: g.Shape, Frac: uint(s.frac[i])}
 		switch g.Op {
 		case OpLinear:
-			n.Linear = g.Linear
+			n.Linear, n.PixelBias = g.Linear, len(g.Bias) != g.Linear.K
 			l, err := quantize(g, s.patch[i], s.weight[i], s.frac[i])
 			if err != nil {
 				return nil, nil, fmt.Errorf("layer %q: %w", g.Name, err)
@@ -23,7 +23,8 @@ func (s *scaling) emit() (*Plan, *Weights, error) {
 			w.Layers = append(w.Layers, l)
 		case OpPool:
 			n.Pool = g.Pool
-		case OpAdd:
+		case OpAdd, OpConcat:
+			n.Parts = g.Parts
 			for _, j := range g.Inputs {
 				n.Shifts = append(n.Shifts, uint(s.frac[i]-s.frac[j]))
 			}
@@ -40,7 +41,7 @@ func (s *scaling) emit() (*Plan, *Weights, error) {
 // (Nagel et al., Data-Free Quantization Through Weight Equalization and Bias
 // Correction, section 4.2).
 func quantize(n *GraphNode, patch []float64, weightBits, frac int) (LayerWeights, error) {
-	l := LayerWeights{W: make([]int16, len(n.W)), Bias: make([]uint64, n.Linear.K)}
+	l := LayerWeights{W: make([]int16, len(n.W)), Bias: make([]uint64, len(n.Bias))}
 	for i, x := range n.W {
 		v := math.RoundToEven(math.Ldexp(float64(x), weightBits))
 		if math.Abs(v) > maxWeight {
@@ -48,12 +49,15 @@ func quantize(n *GraphNode, patch []float64, weightBits, frac int) (LayerWeights
 		}
 		l.W[i] = int16(v)
 	}
-	for i, x := range n.Bias {
-		b := float64(x)
-		for j, mean := range patch {
-			k := j*len(n.Bias) + i
-			b += mean * (float64(n.W[k]) - math.Ldexp(float64(l.W[k]), -weightBits))
+	moved := make([]float64, n.Linear.K)
+	for j, mean := range patch {
+		for k := range moved {
+			w := j*len(moved) + k
+			moved[k] += mean * (float64(n.W[w]) - math.Ldexp(float64(l.W[w]), -weightBits))
 		}
+	}
+	for i, x := range n.Bias {
+		b := float64(x) + moved[i%len(moved)]
 		v := math.RoundToEven(math.Ldexp(b, frac))
 		if math.Abs(v) >= 1<<outputRoom {
 			return l, fmt.Errorf("bias %d is %v, which %d fractional bits take beyond %d bits", i, x, frac, outputRoom)

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // foldDivisors returns a network equal to g up to the meaning of values between
@@ -14,11 +15,8 @@ func foldDivisors(g *Graph) (*Graph, error) {
 	f := folding{
 		nodes: append([]GraphNode(nil), g.Nodes...),
 		users: make([][]int, len(g.Nodes)),
-		scale: make([]float64, len(g.Nodes)),
-		bias:  make([]float64, len(g.Nodes)),
 	}
 	for i := range f.nodes {
-		f.scale[i], f.bias[i] = 1, 1
 		for _, j := range f.nodes[i].Inputs {
 			f.users[j] = append(f.users[j], i)
 		}
@@ -31,14 +29,14 @@ func foldDivisors(g *Graph) (*Graph, error) {
 		if frac, _ := math.Frexp(n.Divisor); frac == 0.5 && n.Divisor >= 1 {
 			continue
 		}
-		if layers, ok := f.behind(i, nil); ok {
-			for l := range layers {
-				f.scale[l] /= n.Divisor
+		if layers, ok := f.behind(i, everything); ok {
+			for _, l := range layers {
+				f.divide(l, n.Divisor)
 			}
 		} else if layers, ok := f.before(n.Inputs[0], i, nil); ok {
 			for l := range layers {
-				f.scale[l] /= n.Divisor
-				f.bias[l] /= n.Divisor
+				f.divide(reach{l, everything}, n.Divisor)
+				f.nodes[l].Bias = divided(f.nodes[l].Bias, n.Divisor)
 			}
 		} else {
 			return nil, fmt.Errorf("pool %q divides by %v, which is no power of two, and no linear layer next to it can take the factor; "+
@@ -46,41 +44,100 @@ func foldDivisors(g *Graph) (*Graph, error) {
 		}
 		n.Divisor = 1
 	}
-	for l := range f.nodes {
-		n := &f.nodes[l]
-		n.W = scaled(n.W, f.scale[l])
-		n.Bias = scaled(n.Bias, f.bias[l])
-	}
 	return &Graph{Name: g.Name, Nodes: f.nodes}, nil
 }
 
 type folding struct {
 	nodes []GraphNode
 	users [][]int
-	// scale and bias are the factors of each linear node's weights and biases.
-	scale, bias []float64
 }
 
-// behind adds to layers the linear nodes that take the output of node i,
-// directly or through pools and reshapes; it reports false if something else
-// takes it too.
-func (f *folding) behind(i int, layers map[int]bool) (map[int]bool, bool) {
-	if layers == nil {
-		layers = make(map[int]bool)
-	}
-	for _, u := range f.users[i] {
-		switch f.nodes[u].Op {
+// span is some channels of a tensor: those that modulo period are in from to
+// from + n. The period divides the number of channels.
+type span struct{ from, n, period int }
+
+// everything is all channels of any tensor.
+var everything = span{0, 1, 1}
+
+func (s span) has(channel int) bool {
+	c := channel % s.period
+	return c >= s.from && c < s.from+s.n
+}
+
+// reach is the weights of a linear node for some channels of its input.
+type reach struct {
+	layer    int
+	channels span
+}
+
+// behind returns the weights for the given channels of node i of all the linear
+// nodes that take them, directly or through pools, reshapes and concatenations; it
+// reports false if something else takes them too.
+func (f *folding) behind(i int, s span) (layers []reach, ok bool) {
+	for k, u := range f.users[i] {
+		var next []reach
+		switch n := &f.nodes[u]; n.Op {
 		case OpLinear:
-			layers[u] = true
-		case OpPool, OpReshape:
-			if _, ok := f.behind(u, layers); !ok {
-				return nil, false
+			next, ok = []reach{{u, s}}, true
+		case OpPool:
+			next, ok = f.behind(u, s)
+		case OpReshape:
+			if ok = n.Shape.C%s.period == 0; ok {
+				next, ok = f.behind(u, s)
 			}
+		case OpConcat:
+			if slices.Index(f.users[i], u) < k {
+				continue // it takes the node several times
+			}
+			next, ok = f.behindConcat(i, u, s)
 		default:
+			ok = false
+		}
+		if !ok {
 			return nil, false
 		}
+		layers = append(layers, next...)
 	}
 	return layers, len(f.users[i]) > 0 // the network's output has no users
+}
+
+// behindConcat is behind for the places that channels of node i have in the
+// concatenation u.
+func (f *folding) behindConcat(i, u int, s span) (layers []reach, ok bool) {
+	at := 0
+	for _, p := range f.nodes[u].Parts {
+		if p.Input >= 0 && f.nodes[u].Inputs[p.Input] == i {
+			from, to := p.From, p.From+p.Channels
+			switch s.period {
+			case 1:
+			case f.nodes[i].Shape.C:
+				from, to = max(from, s.from), min(to, s.from+s.n)
+			default:
+				return nil, false
+			}
+			if from < to {
+				next, ok := f.behind(u, span{at + from - p.From, to - from, f.nodes[u].Shape.C})
+				if !ok {
+					return nil, false
+				}
+				layers = append(layers, next...)
+			}
+		}
+		at += p.Channels
+	}
+	return layers, true
+}
+
+// divide divides the weights of a linear node for some channels.
+func (f *folding) divide(r reach, by float64) {
+	n := &f.nodes[r.layer]
+	w := slices.Clone(n.W)
+	for i := range w {
+		if r.channels.has(i / n.Linear.K % n.Linear.C) {
+			w[i] = float32(float64(w[i]) * (1 / by))
+		}
+	}
+	n.W = w
 }
 
 // before adds to layers the linear nodes that make up node j, whose only user
@@ -95,7 +152,7 @@ func (f *folding) before(j, user int, layers map[int]bool) (map[int]bool, bool) 
 	switch f.nodes[j].Op {
 	case OpLinear:
 		layers[j] = true
-	case OpPool, OpReshape, OpAdd:
+	case OpPool, OpReshape, OpAdd, OpConcat:
 		for _, k := range f.nodes[j].Inputs {
 			if _, ok := f.before(k, j, layers); !ok {
 				return nil, false
@@ -107,13 +164,10 @@ func (f *folding) before(j, user int, layers map[int]bool) (map[int]bool, bool) 
 	return layers, true
 }
 
-func scaled(v []float32, by float64) []float32 {
-	if by == 1 {
-		return v
-	}
+func divided(v []float32, by float64) []float32 {
 	s := make([]float32, len(v))
 	for i, x := range v {
-		s[i] = float32(float64(x) * by)
+		s[i] = float32(float64(x) * (1 / by))
 	}
 	return s
 }

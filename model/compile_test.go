@@ -76,6 +76,18 @@ func (b *builder) poly(in int) int {
 	return b.node(GraphNode{Op: OpPolynomial, Inputs: []int{in}, Shape: b.g.Nodes[in].Shape, Coeffs: relu4})
 }
 
+// join puts channels side by side.
+func (b *builder) join(in ...int) int {
+	n := GraphNode{Op: OpConcat, Inputs: in, Shape: b.g.Nodes[in[0]].Shape}
+	n.Shape.C = 0
+	for k, j := range in {
+		c := b.g.Nodes[j].Shape.C
+		n.Parts = append(n.Parts, Part{k, 0, c})
+		n.Shape.C += c
+	}
+	return b.node(n)
+}
+
 func (b *builder) add(in ...int) int {
 	return b.node(GraphNode{Op: OpAdd, Inputs: in, Shape: b.g.Nodes[in[0]].Shape})
 }
@@ -135,6 +147,33 @@ var compilable = map[string]func() *builder{
 	"global average pooling": func() *builder {
 		b := newBuilder(Shape{7, 7, 2})
 		b.fc(b.pool(b.poly(b.conv(0, 6, 3)), 7), 5)
+		return b
+	},
+	"channels joined, of an image and of two activations": func() *builder {
+		b := newBuilder(Shape{6, 6, 3})
+		p := b.poly(b.conv(0, 4, 3))
+		j := b.join(0, b.poly(b.conv(p, 2, 3)), p)
+		n := &b.g.Nodes[j]
+		n.Parts = append([]Part{{-1, 0, 2}, {2, 3, 1}}, n.Parts...)
+		n.Shape.C += 3
+		b.fc(b.poly(b.conv(j, 4, 3)), 5)
+		return b
+	},
+	"pools of nine joined": func() *builder {
+		b := newBuilder(Shape{9, 9, 2})
+		p := b.pool(b.poly(b.conv(0, 4, 3)), 3)
+		q := b.pool(b.add(b.conv(0, 3, 3), b.conv(0, 3, 1)), 3)
+		b.fc(b.join(p, q, b.linear(p, ring.ConvShape{H: 3, W: 3, C: 4, K: 2, KH: 1, KW: 1, StrideH: 1, StrideW: 1}, 1)), 5)
+		return b
+	},
+	"a bias for each pixel": func() *builder {
+		b := newBuilder(Shape{6, 6, 3})
+		c := b.conv(0, 4, 3)
+		n := &b.g.Nodes[c]
+		for range 6*6*4 - 4 {
+			n.Bias = append(n.Bias, float32(b.r.NormFloat64()))
+		}
+		b.fc(b.poly(c), 5)
 		return b
 	},
 	"pools of pools": func() *builder {

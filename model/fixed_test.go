@@ -36,7 +36,7 @@ func integers(m *Model, input []uint64) []*big.Int {
 				}
 			})
 			for e := range v {
-				v[e].Add(v[e], big.NewInt(int64(w.Bias[e%n.Linear.K])))
+				v[e].Add(v[e], big.NewInt(int64(w.Bias[e%len(w.Bias)])))
 			}
 		case OpPool:
 			eachWindow(n.Pool, func(out, in, _ int) {
@@ -52,6 +52,19 @@ func integers(m *Model, input []uint64) []*big.Int {
 			}
 		case OpReshape:
 			v = values[n.Inputs[0]]
+		case OpConcat:
+			for pixel := range n.Shape.H * n.Shape.W {
+				e := pixel * n.Shape.C
+				for _, p := range n.Parts {
+					for c := range p.Channels {
+						if p.Input >= 0 {
+							in := n.Inputs[p.Input]
+							v[e].Lsh(values[in][pixel*m.Plan.Nodes[in].Shape.C+p.From+c], n.Shifts[p.Input])
+						}
+						e++
+					}
+				}
+			}
 		case OpPolynomial:
 			a := n.Act
 			for e, y := range values[n.Inputs[0]] {
@@ -93,7 +106,12 @@ func halfUp(v *big.Int, bits uint) *big.Int {
 }
 
 func TestFixedPointIsThePlansIntegerArithmetic(t *testing.T) {
-	m := sampleModel(t)
+	for name, m := range map[string]*Model{"sample": sampleModel(t), "joined": joinedModel(t)} {
+		t.Run(name, func(t *testing.T) { evaluatesItsIntegers(t, m) })
+	}
+}
+
+func evaluatesItsIntegers(t *testing.T, m *Model) {
 	e, err := NewFixedEvaluator(m)
 	if err != nil {
 		t.Fatal(err)

@@ -59,6 +59,8 @@ func (n *GraphNode) Eval(dst []float64, inputs ...[]float64) {
 		copy(dst, src)
 	case OpPolynomial:
 		floatPolynomial(dst, src, n.Coeffs)
+	case OpConcat:
+		n.concat(dst, inputs)
 	case OpAdd:
 		copy(dst, src)
 		for _, in := range inputs[1:] {
@@ -66,6 +68,23 @@ func (n *GraphNode) Eval(dst []float64, inputs ...[]float64) {
 				dst[k] += v
 			}
 		}
+	}
+}
+
+// concat sets dst to the parts of an OpConcat.
+func (n *GraphNode) concat(dst []float64, inputs [][]float64) {
+	at, pixels := 0, n.Shape.H*n.Shape.W
+	for _, p := range n.Parts {
+		for i := range pixels {
+			out := dst[i*n.Shape.C+at:][:p.Channels]
+			if p.Input < 0 {
+				clear(out)
+				continue
+			}
+			in := inputs[p.Input]
+			copy(out, in[i*(len(in)/pixels)+p.From:])
+		}
+		at += p.Channels
 	}
 }
 

@@ -13,7 +13,7 @@ const (
 	floatCols = 8
 )
 
-// floatConv is [ring.Conv] in float64, plus a bias. In the padded image, what a
+// floatConv is [ring.Conv] in float64, plus a bias of each channel or element. In the padded image, what a
 // kernel row needs for one pixel is one contiguous run, so that a convolution is
 // KH matrix products. Each goroutine computes all of a few output channels, so
 // that sums do not depend on how many there are.
@@ -29,7 +29,7 @@ func floatConv(dst, src []float64, w []float32, bias []float32, s ring.ConvShape
 		cols := min(floatCols, s.K-from)
 		for i := from; i < len(dst); i += s.K {
 			for k := range cols {
-				dst[i+k] = float64(bias[from+k])
+				dst[i+k] = float64(bias[(i+k)%len(bias)])
 			}
 		}
 		var p floatPanel

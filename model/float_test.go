@@ -42,6 +42,9 @@ func TestFloatConvolutionsAndPoolsAgreeWithTheRing(t *testing.T) {
 			}
 		}
 		bias := make([]float32, s.K)
+		if r.Intn(2) == 0 {
+			bias = make([]float32, s.OutLen())
+		}
 		for i := range bias {
 			bias[i] = 3
 		}

@@ -19,10 +19,12 @@ type GraphNode struct {
 
 	Linear ring.ConvShape // OpLinear
 	W      []float32      // OpLinear: KH×KW×C×K
-	Bias   []float32      // OpLinear: K
+	Bias   []float32      // OpLinear: K, or one for each element of the output
 
 	Pool    ring.ConvShape // OpPool, C = K
 	Divisor float64        // OpPool: each window's sum is divided by it
+
+	Parts []Part // OpConcat
 
 	Coeffs []float64 // OpPolynomial: P(t) = Σ Coeffs[k] t^k
 }

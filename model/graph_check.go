@@ -58,7 +58,8 @@ func (g *Graph) validateNode(i int) error {
 		return err
 	}
 	if n.Op != OpLinear && (n.Linear != (ring.ConvShape{}) || len(n.W)+len(n.Bias) > 0) ||
-		n.Op != OpPool && (n.Pool != (ring.ConvShape{}) || n.Divisor != 0) || n.Op != OpPolynomial && len(n.Coeffs) > 0 {
+		n.Op != OpPool && (n.Pool != (ring.ConvShape{}) || n.Divisor != 0) || n.Op != OpConcat && len(n.Parts) > 0 ||
+		n.Op != OpPolynomial && len(n.Coeffs) > 0 {
 		return fmt.Errorf("its parameters are not those of %v", n.Op)
 	}
 	switch n.Op {
@@ -66,9 +67,9 @@ func (g *Graph) validateNode(i int) error {
 		if err := checkWindow(n.Op, n.Linear, g.Nodes[n.Inputs[0]].Shape, n.Shape); err != nil {
 			return err
 		}
-		if len(n.W) != n.Linear.WeightLen() || len(n.Bias) != n.Linear.K {
-			return fmt.Errorf("has %d weights and %d biases; its shape needs %d and %d",
-				len(n.W), len(n.Bias), n.Linear.WeightLen(), n.Linear.K)
+		if len(n.W) != n.Linear.WeightLen() || len(n.Bias) != n.Linear.K && len(n.Bias) != n.Shape.Len() {
+			return fmt.Errorf("has %d weights and %d biases; its shape needs %d and %d, or %d for each pixel",
+				len(n.W), len(n.Bias), n.Linear.WeightLen(), n.Linear.K, n.Linear.K)
 		}
 		return errors.Join(checkFinite("weight", n.W), checkFinite("bias", n.Bias))
 	case OpPool:
@@ -82,6 +83,12 @@ func (g *Graph) validateNode(i int) error {
 				return fmt.Errorf("adds %v to %v", in.Shape, n.Shape)
 			}
 		}
+	case OpConcat:
+		shapes := make([]Shape, len(n.Inputs))
+		for k, j := range n.Inputs {
+			shapes[k] = g.Nodes[j].Shape
+		}
+		return checkParts(n.Parts, shapes, n.Shape)
 	case OpReshape:
 		if in := &g.Nodes[n.Inputs[0]]; in.Shape.Len() != n.Shape.Len() {
 			return fmt.Errorf("reshapes %v to %v", in.Shape, n.Shape)

@@ -15,6 +15,7 @@ const (
 	OpAdd                  // sum of the inputs, each shifted left by Shifts
 	OpReshape              // the same elements in the same order
 	OpPolynomial           // elementwise polynomial activation
+	OpConcat               // channels of the inputs, and of zeros, side by side: see Parts
 )
 
 // Shape is height × width × channels, the order of a tensor's elements. A
@@ -49,9 +50,29 @@ type Node struct {
 	Frac   uint  // fractional bits of the output
 
 	Linear ring.ConvShape // OpLinear
-	Pool   ring.ConvShape // OpPool: C = K; each window of one channel is summed
-	Shifts []uint         // OpAdd, one for each input
-	Act    *Activation    // OpPolynomial
+	// PixelBias says that an OpLinear has a bias for each element of its output
+	// instead of one for each channel: what an offset of its input, folded into it,
+	// amounts to where windows reach into padding.
+	PixelBias bool
+	Pool      ring.ConvShape // OpPool: C = K; each window of one channel is summed
+	Shifts    []uint         // OpAdd and OpConcat, one for each input
+	Parts     []Part         // OpConcat
+	Act       *Activation    // OpPolynomial
+}
+
+// Part is neighbouring channels of an OpConcat's output.
+type Part struct {
+	Input    int // index into Inputs, or −1 for zeros
+	From     int // the first channel of the input
+	Channels int // how many
+}
+
+// BiasLen returns how many biases an OpLinear has.
+func (n *Node) BiasLen() int {
+	if n.PixelBias {
+		return n.Shape.Len()
+	}
+	return n.Linear.K
 }
 
 // Activation is the arithmetic of one polynomial layer (design section 4).
@@ -76,8 +97,8 @@ func (a *Activation) Degree() int { return len(a.Alpha) - 1 }
 type Weights struct{ Layers []LayerWeights }
 
 // LayerWeights are the weights (KH×KW×C×K, see [ring.ConvShape]; |w| < 2^15)
-// carrying fw fractional bits, and the bias (one for each output channel, at
-// the fractional bits of the output) of one linear layer.
+// carrying fw fractional bits, and the bias (one for each output channel or, with
+// PixelBias, element, at the fractional bits of the output) of one linear layer.
 type LayerWeights struct {
 	W    []int16
 	Bias []uint64
@@ -145,7 +166,7 @@ func (p *Plan) InputRows(i, j, n int) int {
 
 // Public sets dst to node i's output given its inputs' values, or to one
 // party's share of it given its shares of the inputs, for the operations that
-// need no secret: OpPool, OpAdd and OpReshape.
+// need no secret: OpPool, OpAdd, OpConcat and OpReshape.
 func (p *Plan) Public(i int, dst []uint64, inputs ...[]uint64) {
 	p.PublicRows(i, 0, p.Nodes[i].Shape.H, dst, inputs...)
 }
@@ -167,9 +188,34 @@ func (p *Plan) PublicRows(i, y0, y1 int, dst []uint64, inputs ...[]uint64) {
 				dst[e] += v << shift
 			}
 		}
+	case OpConcat:
+		at := 0
+		for _, part := range n.Parts {
+			p.placePart(i, part, at, dst[from:to], inputs, y0)
+			at += part.Channels
+		}
 	case OpPool:
 		ring.SumPoolRows(dst, inputs[0], n.Pool, y0, y1)
 	default:
 		panic("model: Public called on a node that needs a secret")
+	}
+}
+
+// placePart sets the channels from at on of dst, rows from y0 on of OpConcat i.
+func (p *Plan) placePart(i int, part Part, at int, dst []uint64, inputs [][]uint64, y0 int) {
+	n := &p.Nodes[i]
+	if part.Input < 0 {
+		for ; at < len(dst); at += n.Shape.C {
+			clear(dst[at:][:part.Channels])
+		}
+		return
+	}
+	c, shift := p.Nodes[n.Inputs[part.Input]].Shape.C, n.Shifts[part.Input]
+	src := inputs[part.Input][y0*n.Shape.W*c:]
+	for from := part.From; at < len(dst); from, at = from+c, at+n.Shape.C {
+		out := dst[at:][:part.Channels]
+		for e, v := range src[from:][:part.Channels] {
+			out[e] = v << shift
+		}
 	}
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -68,6 +69,7 @@ func (p *Plan) validate() error {
 // arity is how many inputs each operation takes: at least, at most.
 var arity = [...][2]int{
 	OpInput: {0, 0}, OpLinear: {1, 1}, OpPool: {1, 1}, OpAdd: {2, maxInputs}, OpReshape: {1, 1}, OpPolynomial: {1, 1},
+	OpConcat: {1, maxInputs},
 }
 
 // checkStep checks what nodes of plans and graphs have in common.
@@ -101,7 +103,8 @@ func (p *Plan) validateNode(i int) error {
 		return fmt.Errorf("has %d fractional bits; at most %d are taken", n.Frac, maxFrac)
 	}
 	if n.Op != OpLinear && n.Linear != (ring.ConvShape{}) || n.Op != OpPool && n.Pool != (ring.ConvShape{}) ||
-		n.Op != OpAdd && len(n.Shifts) != 0 || (n.Op == OpPolynomial) != (n.Act != nil) {
+		n.Op != OpAdd && n.Op != OpConcat && len(n.Shifts) != 0 || n.Op != OpConcat && len(n.Parts) != 0 ||
+		n.Op != OpLinear && n.PixelBias || (n.Op == OpPolynomial) != (n.Act != nil) {
 		return fmt.Errorf("its parameters are not those of %v", n.Op)
 	}
 	switch n.Op {
@@ -110,7 +113,21 @@ func (p *Plan) validateNode(i int) error {
 	case OpPool:
 		return p.validateWindow(n, n.Pool)
 	case OpAdd:
-		return p.validateAdd(n)
+		for _, j := range n.Inputs {
+			if in := &p.Nodes[j]; in.Shape != n.Shape {
+				return fmt.Errorf("adds %v to %v", in.Shape, n.Shape)
+			}
+		}
+		return p.validateShifts(n)
+	case OpConcat:
+		shapes := make([]Shape, len(n.Inputs))
+		for k, j := range n.Inputs {
+			shapes[k] = p.Nodes[j].Shape
+		}
+		if err := checkParts(n.Parts, shapes, n.Shape); err != nil {
+			return err
+		}
+		return p.validateShifts(n)
 	case OpReshape:
 		if in := &p.Nodes[n.Inputs[0]]; in.Shape.Len() != n.Shape.Len() || in.Frac != n.Frac {
 			return fmt.Errorf("reshapes %v with %d fractional bits to %v with %d", in.Shape, in.Frac, n.Shape, n.Frac)
@@ -132,15 +149,13 @@ func (p *Plan) validateWindow(n *Node, s ring.ConvShape) error {
 	return nil
 }
 
-func (p *Plan) validateAdd(n *Node) error {
+// validateShifts checks that a node's inputs come to its scale.
+func (p *Plan) validateShifts(n *Node) error {
 	if len(n.Shifts) != len(n.Inputs) {
 		return fmt.Errorf("has %d shifts for %d inputs", len(n.Shifts), len(n.Inputs))
 	}
 	for k, j := range n.Inputs {
 		in := &p.Nodes[j]
-		if in.Shape != n.Shape {
-			return fmt.Errorf("adds %v to %v", in.Shape, n.Shape)
-		}
 		if n.Shifts[k] > maxFrac || in.Frac+n.Shifts[k] != n.Frac {
 			return fmt.Errorf("shifts input %d, of %d fractional bits, by %d to reach %d", k, in.Frac, n.Shifts[k], n.Frac)
 		}
@@ -191,6 +206,42 @@ func checkWindow(op Op, s ring.ConvShape, in, out Shape) error {
 	return nil
 }
 
+// checkParts checks that the parts of a concatenation lie within the inputs, that
+// each input is of use, and that together they make up the output.
+func checkParts(parts []Part, inputs []Shape, out Shape) error {
+	used := make([]bool, len(inputs))
+	for k, s := range inputs {
+		if s.H != out.H || s.W != out.W {
+			return fmt.Errorf("joins input %d, %v, to %v; only channels may differ", k, s, out)
+		}
+	}
+	channels := 0
+	for k, p := range parts {
+		limit := maxDim
+		switch {
+		case p.Input == -1 && p.From == 0:
+		case p.Input < 0 || p.Input >= len(inputs):
+			return fmt.Errorf("part %d is of input %d; there are %d", k, p.Input, len(inputs))
+		default:
+			used[p.Input] = true
+			limit = inputs[p.Input].C
+		}
+		if p.Channels < 1 || p.Channels > limit || p.From < 0 || p.From > limit-p.Channels {
+			return fmt.Errorf("part %d is %d channels from %d on; its input has %d", k, p.Channels, p.From, limit)
+		}
+		if channels += p.Channels; channels > out.C {
+			break
+		}
+	}
+	if channels != out.C {
+		return fmt.Errorf("its parts do not make up the %d channels of %v", out.C, out)
+	}
+	if k := slices.Index(used, false); k >= 0 {
+		return fmt.Errorf("takes nothing from input %d", k)
+	}
+	return nil
+}
+
 func checkShape(s Shape) error {
 	n := 1
 	for _, d := range []int{s.H, s.W, s.C} {
@@ -232,6 +283,7 @@ func printable(s string) string {
 func (o Op) String() string {
 	names := [...]string{
 		OpInput: "input", OpLinear: "linear", OpPool: "pool", OpAdd: "add", OpReshape: "reshape", OpPolynomial: "polynomial",
+		OpConcat: "concat",
 	}
 	if int(o) < len(names) {
 		return names[o]
@@ -254,9 +306,9 @@ func (p *Plan) checkWeights(w *Weights) error {
 			return fmt.Errorf("weights of %d layers, but node %d %q is linear layer %d", len(w.Layers), i, n.Name, l)
 		}
 		lw := &w.Layers[l]
-		if len(lw.W) != n.Linear.WeightLen() || len(lw.Bias) != n.Linear.K {
+		if len(lw.W) != n.Linear.WeightLen() || len(lw.Bias) != n.BiasLen() {
 			return fmt.Errorf("node %d %q has %d weights and %d biases; its shape needs %d and %d",
-				i, n.Name, len(lw.W), len(lw.Bias), n.Linear.WeightLen(), n.Linear.K)
+				i, n.Name, len(lw.W), len(lw.Bias), n.Linear.WeightLen(), n.BiasLen())
 		}
 		for _, v := range lw.W {
 			if v < -maxWeight {

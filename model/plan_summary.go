@@ -89,7 +89,7 @@ func (p *Plan) Summary() *Summary {
 		case OpLinear:
 			d.WeightFrac = n.Frac - p.Nodes[n.Inputs[0]].Frac
 			d.MACs = n.Linear.MACs()
-			d.Parameters = n.Linear.WeightLen() + n.Linear.K
+			d.Parameters = n.Linear.WeightLen() + n.BiasLen()
 			s.MACs += d.MACs
 			s.Parameters += d.Parameters
 		case OpPolynomial:

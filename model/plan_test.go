@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,13 +41,34 @@ func sampleModel(t testing.TB) *Model {
 	return m
 }
 
+// joinedModel has a concatenation of channels of three scales and of zeros, and
+// biases of each pixel: 4×4×2 input, conv to 4×4×3, polynomial, conv, both and the
+// input joined to 4×4×6, conv to 2×2×2, polynomial.
+func joinedModel(t testing.TB) *Model {
+	t.Helper()
+	p := sampleModel(t).Plan
+	p.Name, p.Labels, p.Nodes[1].PixelBias = "joined", nil, true
+	last := ring.ConvShape{H: 4, W: 4, C: 6, K: 2, KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadTop: 1, PadLeft: 1}
+	p.Nodes = append(p.Nodes[:4:4],
+		Node{Name: "join", Op: OpConcat, Inputs: []int{3, 0, 2}, Shape: Shape{4, 4, 6}, Frac: 16, Shifts: []uint{0, 7, 8},
+			Parts: []Part{{0, 1, 2}, {1, 0, 1}, {-1, 0, 1}, {2, 2, 1}, {0, 0, 1}}},
+		Node{Name: "conv3", Op: OpLinear, Inputs: []int{4}, Shape: Shape{2, 2, 2}, Frac: 20, Linear: last, PixelBias: true},
+		Node{Name: "act2", Op: OpPolynomial, Inputs: []int{5}, Shape: Shape{2, 2, 2}, Frac: 12,
+			Act: &Activation{Alpha: []int64{322, 512, 160, 0, -3}, Q: 10, Fa: 12, Fw: 8, M: 22, MaskBits: 54}})
+	m, err := NewModel(p, randomWeights(p, rand.New(rand.NewPCG(3, 4))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func randomWeights(p *Plan, r *rand.Rand) *Weights {
 	w := new(Weights)
 	for _, n := range p.Nodes {
 		if n.Op != OpLinear {
 			continue
 		}
-		l := LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.Linear.K)}
+		l := LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.BiasLen())}
 		for i := range l.W {
 			l.W[i] = int16(r.IntN(201) - 100)
 		}
@@ -58,28 +80,59 @@ func randomWeights(p *Plan, r *rand.Rand) *Weights {
 	return w
 }
 
-// planHash pins the encoding: a plan keeps its hash for ever.
-const planHash = "02e54b41d7bc5cfb7cf956b18090c317e94348ff25b4e3007a9c45d255c4361a"
-
 func TestAPlansHashNeverChanges(t *testing.T) {
-	p := sampleModel(t).Plan
-	p.Weights = [32]byte{1, 2, 3}
-	if h := p.Hash(); hex.EncodeToString(h[:]) != planHash {
-		t.Errorf("hash %x, want %s: the encoding of plans has changed, and every compiled model with it", h, planHash)
+	for want, p := range map[string]*Plan{
+		"02e54b41d7bc5cfb7cf956b18090c317e94348ff25b4e3007a9c45d255c4361a": sampleModel(t).Plan,
+		"49c599f9ae7f7a5268afad9b073a5bea6e37f7ec33e748dab5986bc12dded35d": joinedModel(t).Plan,
+	} {
+		p.Weights = [32]byte{1, 2, 3}
+		if h := p.Hash(); hex.EncodeToString(h[:]) != want {
+			t.Errorf("%s: hash %x, want %s: the encoding of plans has changed, and every compiled model with it", p.Name, h, want)
+		}
 	}
 }
 
 func TestAPlanReadBackHasTheSameHash(t *testing.T) {
-	p := sampleModel(t).Plan
-	q, err := decodePlan(p.encode())
-	if err != nil {
-		t.Fatal(err)
+	for _, p := range []*Plan{sampleModel(t).Plan, joinedModel(t).Plan} {
+		q, err := decodePlan(p.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Hash() != q.Hash() {
+			t.Errorf("%s: the hash changed", p.Name)
+		}
+		if p.Bundle().Validate() != nil || q.Bundle().Plan != p.Hash() {
+			t.Errorf("%s: the bundle's spec is not that of the plan", p.Name)
+		}
 	}
-	if p.Hash() != q.Hash() {
-		t.Error("the hash changed")
+}
+
+func TestPartsOfRowsAreThoseOfTheWhole(t *testing.T) {
+	p := joinedModel(t).Plan
+	n := &p.Nodes[4]
+	r := rand.New(rand.NewPCG(5, 6))
+	var in [][]uint64
+	for _, j := range n.Inputs {
+		v := make([]uint64, p.Nodes[j].Shape.Len())
+		for e := range v {
+			v[e] = r.Uint64()
+		}
+		in = append(in, v)
 	}
-	if p.Bundle().Validate() != nil || q.Bundle().Plan != p.Hash() {
-		t.Error("the bundle's spec is not that of the plan")
+	whole, parts := make([]uint64, n.Shape.Len()), make([]uint64, n.Shape.Len())
+	p.Public(4, whole, in...)
+	for e := range parts {
+		parts[e] = 77 // left by what was there before
+	}
+	p.PublicRows(4, 0, 1, parts, in...)
+	p.PublicRows(4, 1, 4, parts, in...)
+	if !slices.Equal(whole, parts) {
+		t.Error("rows computed apart differ")
+	}
+	for pixel := range 16 {
+		if whole[pixel*6+3] != 0 || whole[pixel*6+2] != in[1][pixel*2]<<7 || whole[pixel*6+5] != in[0][pixel*3] {
+			t.Fatalf("pixel %d is %x", pixel, whole[pixel*6:][:6])
+		}
 	}
 }
 
@@ -95,6 +148,7 @@ func TestEveryChangeOfAPlanChangesItsHash(t *testing.T) {
 		"node":    func(p *Plan) { p.Nodes[2].Name = "act" },
 		"inputs":  func(p *Plan) { p.Nodes[4].Inputs = []int{2, 3} },
 		"m":       func(p *Plan) { p.Nodes[2].Act.M = 21 },
+		"biases":  func(p *Plan) { p.Nodes[1].PixelBias = true },
 		"padding": func(p *Plan) { p.Nodes[1].Linear.PadTop, p.Nodes[1].Linear.PadBottom = 2, 0 },
 	} {
 		m := sampleModel(t)
@@ -161,19 +215,48 @@ var hostile = map[string]struct {
 	}, "bits"},
 }
 
+// hostileJoins are changes that make the joined plan none.
+var hostileJoins = map[string]struct {
+	change func(*Plan)
+	want   string
+}{
+	"no parts":                    {func(p *Plan) { p.Nodes[4].Parts = nil }, "make up"},
+	"a part too few":              {func(p *Plan) { p.Nodes[4].Parts = p.Nodes[4].Parts[:4] }, "make up"},
+	"a part too many":             {func(p *Plan) { p.Nodes[4].Parts = append(p.Nodes[4].Parts, Part{0, 0, 1}) }, "make up"},
+	"a part of nothing":           {func(p *Plan) { p.Nodes[4].Parts[0].Channels = 0 }, "0 channels"},
+	"a part beyond its input":     {func(p *Plan) { p.Nodes[4].Parts[0].From = 2 }, "from 2 on"},
+	"a part before its input":     {func(p *Plan) { p.Nodes[4].Parts[0].From = -1 }, "from -1 on"},
+	"a part that wraps":           {func(p *Plan) { p.Nodes[4].Parts[0].From = math.MaxInt }, "on; its input"},
+	"a part of another input":     {func(p *Plan) { p.Nodes[4].Parts[0].Input = 3 }, "of input 3"},
+	"a part of a negative input":  {func(p *Plan) { p.Nodes[4].Parts[0].Input = -2 }, "of input -2"},
+	"zeros from somewhere":        {func(p *Plan) { p.Nodes[4].Parts[2].From = 1 }, "of input -1"},
+	"an input of no use":          {func(p *Plan) { p.Nodes[4].Parts[1] = Part{2, 0, 1} }, "nothing from input 1"},
+	"images of other sizes":       {func(p *Plan) { p.Nodes[4].Shape = Shape{2, 8, 6} }, "only channels"},
+	"shifts missing":              {func(p *Plan) { p.Nodes[4].Shifts = p.Nodes[4].Shifts[:2] }, "shifts"},
+	"a shift to another scale":    {func(p *Plan) { p.Nodes[4].Shifts[1] = 8 }, "shifts"},
+	"parts of a sum":              {func(p *Plan) { p.Nodes[3].Parts = p.Nodes[4].Parts }, "parameters"},
+	"biases of an activation":     {func(p *Plan) { p.Nodes[2].PixelBias = true }, "parameters"},
+	"a concatenation of no input": {func(p *Plan) { p.Nodes[4].Inputs = nil }, "inputs"},
+}
+
 func TestNoHostilePlanPasses(t *testing.T) {
-	for name, c := range hostile {
-		p := sampleModel(t).Plan
-		c.change(p)
+	check := func(name string, p *Plan, change func(*Plan), want string) {
+		change(p)
 		err := p.Validate()
 		if err == nil {
 			t.Errorf("%s: passed", name)
-		} else if !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v; want a word of %q", name, err, c.want)
+		} else if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want a word of %q", name, err, want)
 		}
 		if q, err := decodePlan(p.encode()); err == nil && q.Validate() != nil {
 			t.Errorf("%s: decoded to an invalid plan", name)
 		}
+	}
+	for name, c := range hostile {
+		check(name, sampleModel(t).Plan, c.change, c.want)
+	}
+	for name, c := range hostileJoins {
+		check(name, joinedModel(t).Plan, c.change, c.want)
 	}
 }
 
@@ -210,6 +293,12 @@ func FuzzDecodePlan(f *testing.F) {
 	f.Add(p.encode())
 	for _, c := range hostile {
 		p := sampleModel(f).Plan
+		c.change(p)
+		f.Add(p.encode())
+	}
+	f.Add(joinedModel(f).Plan.encode())
+	for _, c := range hostileJoins {
+		p := joinedModel(f).Plan
 		c.change(p)
 		f.Add(p.encode())
 	}

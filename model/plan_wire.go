@@ -59,6 +59,10 @@ func (n *Node) toWire() *api.PlanNode {
 	for _, s := range n.Shifts {
 		m.Shifts = append(m.Shifts, uint32(s))
 	}
+	for _, p := range n.Parts {
+		m.Parts = append(m.Parts, &api.PlanPart{Input: uint32(p.Input + 1), From: uint32(p.From), Channels: uint32(p.Channels)})
+	}
+	m.PixelBias = n.PixelBias
 	switch n.Op {
 	case OpLinear:
 		m.Window = windowToWire(n.Linear)
@@ -127,8 +131,10 @@ func (p *Plan) nodeFromWire(i int, w *api.PlanNode) error {
 		Op:    Op(w.GetOp()),
 		Shape: Shape{H: int(w.GetHeight()), W: int(w.GetWidth()), C: int(w.GetChannels())},
 		Frac:  uint(w.GetFrac()),
+
+		PixelBias: w.GetPixelBias(),
 	}
-	if w.GetOp() < 0 || w.GetOp() > api.PlanOp_PLAN_POLYNOMIAL {
+	if w.GetOp() < 0 || w.GetOp() > api.PlanOp_PLAN_CONCAT {
 		return fmt.Errorf("unknown operation %d", w.GetOp())
 	}
 	for _, j := range w.GetInputs() {
@@ -139,6 +145,9 @@ func (p *Plan) nodeFromWire(i int, w *api.PlanNode) error {
 	}
 	for _, s := range w.GetShifts() {
 		n.Shifts = append(n.Shifts, uint(s))
+	}
+	for _, part := range w.GetParts() {
+		n.Parts = append(n.Parts, Part{int(part.GetInput()) - 1, int(part.GetFrom()), int(part.GetChannels())})
 	}
 	if v := w.GetWindow(); v != nil {
 		if len(n.Inputs) == 0 {

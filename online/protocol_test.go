@@ -190,12 +190,12 @@ func TestRoundsAndBytesFollowFromThePlan(t *testing.T) {
 	if len(toServer) != 4 || len(toClient) != 4 {
 		t.Fatalf("%d messages up and %d down, want 4 and 4", len(toServer), len(toClient))
 	}
-	for k, want := range []int{72, 108, 216, 27} {
+	for k, want := range []int{72, 108, 216, 45} {
 		if len(toServer[k]) != 2*8*want {
 			t.Errorf("message %d to the server has %d bytes, want 8 for each of %d elements, twice", k, len(toServer[k]), want)
 		}
 	}
-	for k, want := range []int{108, 216, 27, 5} {
+	for k, want := range []int{108, 216, 45, 5} {
 		if len(toClient[k]) != 2*8*want {
 			t.Errorf("message %d to the client has %d bytes, want 8 for each of %d elements, twice", k, len(toClient[k]), want)
 		}

@@ -42,9 +42,13 @@ func NewSharedModel(ctx context.Context, s *Session, plan *model.Plan, weights D
 		if n.Op != model.OpLinear {
 			continue
 		}
-		w, b := words[:n.Linear.WeightLen()], words[n.Linear.WeightLen():][:n.Linear.K]
+		w, b := words[:n.Linear.WeightLen()], words[n.Linear.WeightLen():][:n.BiasLen()]
 		words = words[len(w)+len(b):]
-		m.biases[i] = s.Share([]int{n.Linear.K}, n.Frac, b)
+		shape := []int{n.Linear.K}
+		if n.PixelBias {
+			shape = []int{n.Shape.H, n.Shape.W, n.Shape.C}
+		}
+		m.biases[i] = s.Share(shape, n.Frac, b)
 		y := s.Share([]int{len(w)}, n.Frac-plan.Nodes[n.Inputs[0]].Frac, w)
 		if s.Err() == nil {
 			m.weights[i] = s.fix(fmt.Sprintf("weights of layer %q", n.Name), y, linearSpec(n.Linear, inferences))
@@ -194,7 +198,7 @@ func weightWords(p *model.Plan) int {
 	n := 0
 	for _, node := range p.Nodes {
 		if node.Op == model.OpLinear {
-			n += node.Linear.WeightLen() + node.Linear.K
+			n += node.Linear.WeightLen() + node.BiasLen()
 		}
 	}
 	return n

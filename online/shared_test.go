@@ -132,8 +132,8 @@ func TestRoundsAndBytesOfASharedModel(t *testing.T) {
 	sessions := twoSessions()
 	evaluateShared(t, sessions, p, w, [][][]uint64{{plantest.Input(r, 72, 9), plantest.Input(r, 72, 9)}})
 	// The weights; then conv, act, two conv, two act, act, linear.
-	weights := 3*3*2*3 + 2*3*3*3*3 + 27*5
-	inputs := 72 + 108 + 2*108 + 2*108 + 27 + 27
+	weights := 3*3*2*3 + 2*3*3*3*3 + 45*5
+	inputs := 72 + 108 + 2*108 + 2*108 + 45 + 45
 	checkCost(t, "two inferences", sessions, 1+6, 8*(weights+2*inputs))
 }
 
@@ -162,7 +162,7 @@ func TestWhatASharedModelRefuses(t *testing.T) {
 			return make([]byte, limit), nil
 		})
 	}
-	if _, err := NewSharedModel(ctx, fresh(), p, Dealt{Words: rest.Words[1:]}, 1); err == nil || !strings.Contains(err.Error(), "the share of the weights has 364 words, not 365") {
+	if _, err := NewSharedModel(ctx, fresh(), p, Dealt{Words: rest.Words[1:]}, 1); err == nil || !strings.Contains(err.Error(), "the share of the weights has 559 words, not 560") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := NewSharedModel(ctx, fresh(), p, weights, 0); err == nil || !strings.Contains(err.Error(), `weights of layer "conv1": convolution of 0 elements`) {

@@ -134,7 +134,7 @@ func receiveDeal(ctx context.Context, stream *link.Stream) (*deal, error) {
 func weightWords(p *model.Plan) (n int) {
 	for _, node := range p.Nodes {
 		if node.Op == model.OpLinear {
-			n += node.Linear.WeightLen() + node.Linear.K
+			n += node.Linear.WeightLen() + node.BiasLen()
 		}
 	}
 	return n

@@ -248,7 +248,7 @@ func TestASharedModelIsEvaluatedForAClient(t *testing.T) {
 		}
 		d.check(x, y)
 		// Of one inference, 8 bytes for each element that is multiplied or raised.
-		if each := 2 * 8 * (72 + 108 + 2*108 + 2*108 + 27 + 27); run.Rounds != 6 || run.Exchanged != int64(n*each) {
+		if each := 2 * 8 * (72 + 108 + 2*108 + 2*108 + 45 + 45); run.Rounds != 6 || run.Exchanged != int64(n*each) {
 			t.Errorf("%d inferences took %d rounds and %d bytes, not 6 and %d", n, run.Rounds, run.Exchanged, n*each)
 		}
 		for i, traffic := range run.Traffic {

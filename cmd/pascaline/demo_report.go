@@ -181,7 +181,7 @@ the server learned  that so many inferences were made, and when
 func weights(p *model.Plan) (n int) {
 	for _, node := range p.Nodes {
 		if node.Op == model.OpLinear {
-			n += node.Linear.WeightLen() + node.Linear.K
+			n += node.Linear.WeightLen() + node.BiasLen()
 		}
 	}
 	return n

@@ -18,9 +18,13 @@ type Source interface {
 // weights for it: two branches, a sum of windows, activations of several
 // degrees, two of them in one round.
 //
-//	input ─ conv ─ act ─┬─ conv ─ act ─┬─ add ─ pool ─ act ─ reshape ─ linear
-//	                    ├─ conv ─ act ─┘
-//	                    └──────────────┘ (shifted)
+//	input ─ conv1 ─ act1 ─┬─ conv2 ─ act2 ─┬─ add ─┬─ concat ─ pool ─ act4 ─ reshape ─ linear
+//	                      ├─ conv3 ─ act3 ─┤       │
+//	                      └──── shifted ───┘       │
+//	                                 act3 ─────────┘
+//
+// conv2 has a bias for each pixel; concat takes some channels of its inputs, and
+// zeros.
 func Network(r Source) (*model.Plan, *model.Weights) {
 	const fa, fw = 9, 8
 	conv := func(c, k int) ring.ConvShape {
@@ -30,27 +34,29 @@ func Network(r Source) (*model.Plan, *model.Weights) {
 		return &model.Activation{Alpha: alpha, Q: 10, Fa: fa, Fw: fw, M: 21, MaskBits: 62 - fw}
 	}
 	wide := model.Shape{H: 6, W: 6, C: 3}
-	pool := ring.ConvShape{H: 6, W: 6, C: 3, K: 3, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	pool := ring.ConvShape{H: 6, W: 6, C: 5, K: 5, KH: 2, KW: 2, StrideH: 2, StrideW: 2}
 	p := &model.Plan{Name: "test", Sigma: 40, Nodes: []model.Node{
 		{Name: "input", Op: model.OpInput, Shape: model.Shape{H: 6, W: 6, C: 2}, Frac: fa},
 		{Name: "conv1", Op: model.OpLinear, Inputs: []int{0}, Shape: wide, Frac: fa + fw, Linear: conv(2, 3)},
 		{Name: "act1", Op: model.OpPolynomial, Inputs: []int{1}, Shape: wide, Frac: fa, Act: act(322, 512, 160, 0, -3)},
-		{Name: "conv2", Op: model.OpLinear, Inputs: []int{2}, Shape: wide, Frac: fa + fw, Linear: conv(3, 3)},
+		{Name: "conv2", Op: model.OpLinear, Inputs: []int{2}, Shape: wide, Frac: fa + fw, Linear: conv(3, 3), PixelBias: true},
 		{Name: "act2", Op: model.OpPolynomial, Inputs: []int{3}, Shape: wide, Frac: fa, Act: act(100, 512, 256)},
 		{Name: "conv3", Op: model.OpLinear, Inputs: []int{2}, Shape: wide, Frac: fa + fw, Linear: conv(3, 3)},
 		{Name: "act3", Op: model.OpPolynomial, Inputs: []int{5}, Shape: wide, Frac: fa, Act: act(0, 512, 100, -30)},
 		{Name: "add", Op: model.OpAdd, Inputs: []int{4, 6, 2}, Shape: wide, Frac: fa + fw, Shifts: []uint{fw, fw, fw}},
-		{Name: "pool", Op: model.OpPool, Inputs: []int{7}, Shape: model.Shape{H: 3, W: 3, C: 3}, Frac: fa + fw, Pool: pool},
-		{Name: "act4", Op: model.OpPolynomial, Inputs: []int{8}, Shape: model.Shape{H: 3, W: 3, C: 3}, Frac: fa, Act: act(322, 512, 160, 0, -3)},
-		{Name: "flat", Op: model.OpReshape, Inputs: []int{9}, Shape: model.Shape{H: 1, W: 1, C: 27}, Frac: fa},
-		{Name: "linear", Op: model.OpLinear, Inputs: []int{10}, Shape: model.Shape{H: 1, W: 1, C: 5}, Frac: fa + fw, Linear: ring.LinearShape(27, 5)},
+		{Name: "concat", Op: model.OpConcat, Inputs: []int{7, 6}, Shape: model.Shape{H: 6, W: 6, C: 5}, Frac: fa + fw, Shifts: []uint{0, fw},
+			Parts: []model.Part{{Input: 0, From: 1, Channels: 2}, {Input: 1, From: 1, Channels: 1}, {Input: -1, Channels: 1}, {Input: 0, Channels: 1}}},
+		{Name: "pool", Op: model.OpPool, Inputs: []int{8}, Shape: model.Shape{H: 3, W: 3, C: 5}, Frac: fa + fw, Pool: pool},
+		{Name: "act4", Op: model.OpPolynomial, Inputs: []int{9}, Shape: model.Shape{H: 3, W: 3, C: 5}, Frac: fa, Act: act(322, 512, 160, 0, -3)},
+		{Name: "flat", Op: model.OpReshape, Inputs: []int{10}, Shape: model.Shape{H: 1, W: 1, C: 45}, Frac: fa},
+		{Name: "linear", Op: model.OpLinear, Inputs: []int{11}, Shape: model.Shape{H: 1, W: 1, C: 5}, Frac: fa + fw, Linear: ring.LinearShape(45, 5)},
 	}}
 	w := &model.Weights{}
 	for _, n := range p.Nodes {
 		if n.Op != model.OpLinear {
 			continue
 		}
-		l := model.LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.Linear.K)}
+		l := model.LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.BiasLen())}
 		for i := range l.W {
 			l.W[i] = int16(r.IntN(121) - 60)
 		}
@@ -98,6 +104,20 @@ func Evaluate(p *model.Plan, w *model.Weights, x []uint64) []float64 {
 					values[i][e] += v
 				}
 			}
+		case model.OpConcat:
+			for e := range values[i] {
+				pixel, c := e/n.Shape.C, e%n.Shape.C
+				for _, part := range n.Parts {
+					if c < part.Channels {
+						if part.Input >= 0 {
+							in := n.Inputs[part.Input]
+							values[i][e] = values[in][pixel*p.Nodes[in].Shape.C+part.From+c]
+						}
+						break
+					}
+					c -= part.Channels
+				}
+			}
 		case model.OpReshape:
 			copy(values[i], values[n.Inputs[0]])
 		case model.OpPool:
@@ -122,7 +142,7 @@ func realConv(dst, src []float64, w model.LayerWeights, s ring.ConvShape, outSca
 	for y := range s.OutH() {
 		for x := range s.OutW() {
 			for k := range s.K {
-				sum := float64(int64(w.Bias[k])) / outScale
+				sum := float64(int64(w.Bias[((y*s.OutW()+x)*s.K+k)%len(w.Bias)])) / outScale
 				for ky := range s.KH {
 					for kx := range s.KW {
 						iy, ix := y*s.StrideH+ky-s.PadTop, x*s.StrideW+kx-s.PadLeft
