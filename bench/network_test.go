@@ -132,18 +132,6 @@ func TestAPlotIsAPictureOfTheMeasuredDelays(t *testing.T) {
 	}
 }
 
-func TestAxesHaveRoundNumbers(t *testing.T) {
-	for most, want := range map[float64]string{107: "0 20 40 60 80 100", 5.6: "0 1 2 3 4 5", 0.3: "0 0.05 0.1 0.15 0.2 0.25 0.3"} {
-		var labels []string
-		for _, tick := range ticks(most) {
-			labels = append(labels, tick.Label)
-		}
-		if got := strings.Join(labels, " "); got != want {
-			t.Errorf("up to %v: %s, want %s", most, got, want)
-		}
-	}
-}
-
 func TestEveryKernelIsMeasuredOnEveryShape(t *testing.T) {
 	results, err := Kernels(t.Context(), 1, time.Microsecond)
 	if err != nil {

@@ -155,7 +155,7 @@ func (f *Fitted) Coeffs() []float64 {
 }
 
 // Eval returns the polynomial's value at x.
-func (f *Fitted) Eval(x float64) float64 { return eval(f.Coeffs(), x) }
+func (f *Fitted) Eval(x float64) float64 { return Eval(f.Coeffs(), x) }
 
 // Rounded returns the coefficients of the real fit, each rounded to the nearest
 // integer over 2^Q: what is used for want of Fit.
@@ -180,7 +180,7 @@ func (p *Problem) Measure(coeffs []float64) (Errors, error) {
 func measure(points []point, coeffs []float64) (e Errors) {
 	sum, weights := 0.0, 0.0
 	for _, p := range points {
-		d := math.Abs(eval(coeffs, p.x) - p.y)
+		d := math.Abs(Eval(coeffs, p.x) - p.y)
 		sum += p.w * d * d
 		weights += p.w
 		if p.w > 0 && d > e.Max {
@@ -191,8 +191,8 @@ func measure(points []point, coeffs []float64) (e Errors) {
 	return e
 }
 
-// eval is Horner's rule.
-func eval(coeffs []float64, x float64) (v float64) {
+// Eval returns Σ coeffs[k]·x^k.
+func Eval(coeffs []float64, x float64) (v float64) {
 	for k := len(coeffs) - 1; k >= 0; k-- {
 		v = v*x + coeffs[k]
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"pascaline/bench"
 	"pascaline/internal/commandline"
+	"pascaline/internal/figure"
 	"pascaline/link"
 	"pascaline/model/zoo"
 	"pascaline/plugins"
@@ -99,12 +99,10 @@ func (f *benchNetworkFlags) check(name string) (subjects []string, err error) {
 		return nil, fmt.Errorf("--bundles is %d; it must be positive, or 0 to choose", f.bundles)
 	case f.plot != "" && name == "all":
 		return nil, errors.New("--plot draws one network: name it instead of all")
-	case f.plot != "" && filepath.Ext(f.plot) != ".png":
-		return nil, fmt.Errorf("--plot %s: the name must end in .png", f.plot)
 	}
 	if f.plot != "" {
-		if info, err := os.Stat(filepath.Dir(f.plot)); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("--plot %s: there is no folder %s", f.plot, filepath.Dir(f.plot))
+		if err := figure.CheckPath(f.plot); err != nil {
+			return nil, fmt.Errorf("--plot %s: %w", f.plot, err)
 		}
 	}
 	if err := f.checkBackends(); err != nil {

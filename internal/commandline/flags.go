@@ -30,6 +30,8 @@ func FlagError(cmd *cobra.Command, err error) error {
 			takes = "a whole number"
 		case "uint":
 			takes = "a whole number that is not negative"
+		case "float64":
+			takes = "a number"
 		case "bool":
 			takes = "no value, or =true or =false"
 		}

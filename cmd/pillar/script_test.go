@@ -1,0 +1,53 @@
+package main
+
+import (
+	"image/png"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"pascaline/internal/commandline"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"pillar": func() { os.Exit(run()) },
+	})
+}
+
+// The scripts run the command as its users do. Beside testscript's commands they
+// have:
+//
+//	is-picture FILE W H   fail unless FILE is a PNG of at least this size
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"is-picture": isPicture},
+	})
+}
+
+func isPicture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: is-picture FILE WIDTH HEIGHT")
+	}
+	f, err := os.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	config, err := png.DecodeConfig(f)
+	ts.Check(err)
+	for i, have := range []int{config.Width, config.Height} {
+		least, err := strconv.Atoi(args[1+i])
+		ts.Check(err)
+		if have < least {
+			ts.Fatalf("%s is %d×%d", args[0], config.Width, config.Height)
+		}
+	}
+}
+
+func TestExamplesInTheHelpAreAccepted(t *testing.T) {
+	if err := commandline.CheckExamples(root); err != nil {
+		t.Error(err)
+	}
+}
