@@ -32,17 +32,18 @@ type search struct {
 	slack *big.Float
 
 	z     []int64 // the multiples chosen; the basis being reduced, they are small
-	nodes int
+	nodes int     // seen so far, of at most limit
+	limit int
 
 	best  []*big.Int // coefficients
 	value *big.Int   // of the objective there
 	bound *big.Float // its squared distance from the projected target, rounded up
 }
 
-// closest returns the integer coefficients of the least objective. The basis must
-// be reduced.
-func closest(f *quadratic, b *basis) (alpha []*big.Int, nodes int, err error) {
-	s := &search{f: f, b: b, slack: float(), z: make([]int64, b.n), bound: float().SetInf(false)}
+// closest returns the integer coefficients of the least objective. The basis should
+// be reduced, or the search may well exceed its limit of nodes.
+func closest(f *quadratic, b *basis, limit int) (alpha []*big.Int, nodes int, err error) {
+	s := &search{f: f, b: b, slack: float(), z: make([]int64, b.n), limit: limit, bound: float().SetInf(false)}
 	s.slack.SetMantExp(big.NewFloat(1), -searchSlack)
 	for i := range b.n + 1 {
 		row := make([]*big.Float, min(i, b.n))
@@ -80,8 +81,8 @@ func (s *search) descend(k int, sofar *big.Float) error {
 			s.z[k] = 0
 			return nil
 		}
-		if s.nodes++; s.nodes > maxNodes {
-			return fmt.Errorf("the search went through %d choices of coefficients and did not end: lower the degree or q", maxNodes)
+		if s.nodes++; s.nodes > s.limit {
+			return fmt.Errorf("the search went through %d choices of coefficients and did not end: lower the degree or q", s.limit)
 		}
 		if k == 0 {
 			s.offer()

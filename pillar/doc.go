@@ -11,6 +11,5 @@
 // Outside of the range of its fit a polynomial runs away from the function. Penalty
 // is the term of the loss that teaches a network to stay inside.
 //
-// The package computes in the clear, needs nothing of the rest of the project, and
-// always gives the same answer.
+// The package has no randomness: the same problem has the same answer, always.
 package pillar

@@ -21,7 +21,8 @@ const (
 
 // AutoQ asks for the least q from 10 to 24 that costs little: at most a twentieth
 // of the error that the real fit has anyway, or half a unit of activations with 10
-// fractional bits. Where 24 are too few, they are taken.
+// fractional bits. Where 24 are too few, or coefficients
+// would grow too large before, the most that there can be are taken.
 const AutoQ = -1
 
 const (
@@ -106,12 +107,15 @@ func (p *Problem) fit() (*Fitted, error) {
 	if p.Q != AutoQ {
 		return fit(points, p.Degree, p.Q)
 	}
-	for q := autoLeast; ; q++ {
-		f, err := fit(points, p.Degree, q)
-		if err != nil || q == autoMost || f.Errors.RMS <= autoCost*f.RealErrors.RMS+autoUnit {
-			return f, err
+	f, err := fit(points, p.Degree, autoLeast)
+	for q := autoLeast + 1; err == nil && q <= autoMost && f.Errors.RMS > autoCost*f.RealErrors.RMS+autoUnit; q++ {
+		finer, err := fit(points, p.Degree, q)
+		if err != nil { // coefficients have outgrown a float64
+			break
 		}
+		f = finer
 	}
+	return f, err
 }
 
 func fit(points []point, degree, q int) (*Fitted, error) {
@@ -122,7 +126,7 @@ func fit(points []point, degree, q int) (*Fitted, error) {
 	}
 	optimum, volume := basis.optimum()
 	basis.reduce()
-	best, nodes, err := closest(form, basis)
+	best, nodes, err := closest(form, basis, maxNodes)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,8 @@ func grid(lo, hi, step float64) ([]float64, error) {
 	}
 	xs := make([]float64, int(intervals)+1)
 	for i := range xs {
-		xs[i] = (lo*(intervals-float64(i)) + hi*float64(i)) / intervals
+		// The conversions keep processors from rounding the two products unlike.
+		xs[i] = (float64(lo*(intervals-float64(i))) + float64(hi*float64(i))) / intervals
 	}
 	return xs, nil
 }
