@@ -185,7 +185,7 @@ func TestNoNeighbourIsBetter(t *testing.T) {
 			continue
 		}
 		points, _ := p.points()
-		best := newQuadratic(points, p.Degree, p.Q)
+		best := newMoments(points, p.Degree).quadratic(p.Q)
 		value := best.value(integersOf(f.Alpha))
 		if got, want := ratio(value, big.NewInt(1), -best.scale), rational(points, f.Alpha, p.Q); !near(got, want) {
 			t.Errorf("%s: the objective is %v, by its definition %v", name, got, want.FloatString(20))
@@ -225,7 +225,7 @@ func TestTheAnswerDoesNotDependOnTheBasis(t *testing.T) {
 			continue
 		}
 		points, _ := p.points()
-		form := newQuadratic(points, p.Degree, p.Q)
+		form := newMoments(points, p.Degree).quadratic(p.Q)
 		b, err := newBasis(form)
 		if err != nil {
 			t.Fatal(err)

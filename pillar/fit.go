@@ -104,12 +104,13 @@ func (p *Problem) fit() (*Fitted, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := newMoments(points, p.Degree)
 	if p.Q != AutoQ {
-		return fit(points, p.Degree, p.Q)
+		return m.fit(points, p.Q)
 	}
-	f, err := fit(points, p.Degree, autoLeast)
+	f, err := m.fit(points, autoLeast)
 	for q := autoLeast + 1; err == nil && q <= autoMost && f.Errors.RMS > autoCost*f.RealErrors.RMS+autoUnit; q++ {
-		finer, err := fit(points, p.Degree, q)
+		finer, err := m.fit(points, q)
 		if err != nil { // coefficients have outgrown a float64
 			break
 		}
@@ -118,8 +119,8 @@ func (p *Problem) fit() (*Fitted, error) {
 	return f, err
 }
 
-func fit(points []point, degree, q int) (*Fitted, error) {
-	form := newQuadratic(points, degree, q)
+func (m *moments) fit(points []point, q int) (*Fitted, error) {
+	form := m.quadratic(q)
 	basis, err := newBasis(form)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func fit(points []point, degree, q int) (*Fitted, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fitted{Alpha: make([]int64, degree+1), Q: q, Real: make([]float64, degree+1), Points: len(points), Nodes: nodes}
+	f := &Fitted{Alpha: make([]int64, m.degree+1), Q: q, Real: make([]float64, m.degree+1), Points: len(points), Nodes: nodes}
 	for k, a := range best {
 		if a.BitLen() > 53 {
 			return nil, fmt.Errorf("the coefficient of x^%d is about 2^%d over 2^%d, and 2^53 is the limit: take a lower degree or q, or a wider range", k, a.BitLen(), q)

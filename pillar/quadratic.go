@@ -22,43 +22,55 @@ type quadratic struct {
 // digits is how many binary places below the largest number are kept.
 const digits = 96
 
-// newQuadratic scales everything so that it is integer: with x = X/2^ex and y =
-// Y/2^ey, vectors and target are multiplied by 2^(ex·degree + up), up as small as
-// the target allows.
-func newQuadratic(points []point, degree, q int) *quadratic {
-	x, ex := integers(points, func(p point) float64 { return p.x })
-	y, ey := integers(points, func(p point) float64 { return p.y })
-	w, ew := integers(points, func(p point) float64 { return p.w })
-	up := max(0, ey-q-ex*degree)
+// moments are the sums over the points that the objective is made of, as integers:
+// the numbers are X/2^ex, Y/2^ey and W/2^ew.
+type moments struct {
+	x          []*big.Int // Σ W X^m, m = 0 … 2·degree
+	y          []*big.Int // Σ W Y X^m, m = 0 … degree
+	yy         *big.Int   // Σ W Y²
+	degree     int
+	ex, ey, ew int
+}
 
-	moments := zeros(2*degree + 1) // Σ W X^m
-	linear := zeros(degree + 1)    // Σ W Y X^m
-	constant, term := new(big.Int), new(big.Int)
-	power := new(big.Int)
+func newMoments(points []point, degree int) *moments {
+	m := &moments{x: zeros(2*degree + 1), y: zeros(degree + 1), yy: new(big.Int), degree: degree}
+	var x, y, w []*big.Int
+	x, m.ex = integers(points, func(p point) float64 { return p.x })
+	y, m.ey = integers(points, func(p point) float64 { return p.y })
+	w, m.ew = integers(points, func(p point) float64 { return p.w })
+	power, t := new(big.Int), new(big.Int)
 	for i := range points {
+		t.Mul(w[i], y[i])
+		m.yy.Add(m.yy, t.Mul(t, y[i]))
 		power.Set(w[i])
-		for m := range moments {
-			moments[m].Add(moments[m], power)
-			if m <= degree {
-				linear[m].Add(linear[m], term.Mul(power, y[i]))
-			}
-			if m == 0 {
-				constant.Add(constant, term.Mul(term, y[i]))
+		for k := range m.x {
+			m.x[k].Add(m.x[k], power)
+			if k <= degree {
+				m.y[k].Add(m.y[k], t.Mul(power, y[i]))
 			}
 			power.Mul(power, x[i])
 		}
 	}
+	return m
+}
 
-	f := &quadratic{gram: make([][]*big.Int, degree+1), linear: linear, constant: constant, scale: 2*(ex*degree+up) + ew + 2*q}
-	target := ex*degree + up + q - ey // the target is Y·2^target
-	for j := range f.gram {
-		f.gram[j] = zeros(degree + 1)
-		for k := range f.gram[j] {
-			f.gram[j][k].Lsh(moments[j+k], uint(ex*(2*degree-j-k)+2*up))
-		}
-		linear[j].Lsh(linear[j], uint(ex*(degree-j)+up+target))
+// quadratic returns the objective for coefficients over 2^q. Vectors and target are
+// multiplied by 2^(ex·degree + up), up as small as leaves them integers.
+func (m *moments) quadratic(q int) *quadratic {
+	up := max(0, m.ey-q-m.ex*m.degree)
+	target := m.ex*m.degree + up + q - m.ey // the target is Y·2^target
+	f := &quadratic{
+		gram: make([][]*big.Int, m.degree+1), linear: zeros(m.degree + 1),
+		constant: new(big.Int).Lsh(m.yy, uint(2*target)),
+		scale:    2*(m.ex*m.degree+up) + m.ew + 2*q,
 	}
-	constant.Lsh(constant, uint(2*target))
+	for j := range f.gram {
+		f.gram[j] = zeros(m.degree + 1)
+		for k := range f.gram[j] {
+			f.gram[j][k].Lsh(m.x[j+k], uint(m.ex*(2*m.degree-j-k)+2*up))
+		}
+		f.linear[j].Lsh(m.y[j], uint(m.ex*(m.degree-j)+up+target))
+	}
 	return f
 }
 
