@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -72,11 +73,16 @@ func (c cifar) read(dir string, split Split, o SetOptions) (*Set, error) {
 	}
 	picture := image.NewNRGBA(image.Rect(0, 0, cifarSide, cifarSide))
 	for _, name := range c.files[split] {
-		if o.Limit > 0 && s.Len() == o.Limit {
-			break
-		}
 		if !hasFile(entries, name) {
 			return nil, fmt.Errorf("%s is missing: copy it there", filepath.Join(dir, name))
+		}
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		s.Total += int(info.Size()) / c.recordLen()
+		if o.Limit > 0 && s.Len() == o.Limit {
+			continue
 		}
 		if err := c.readFile(filepath.Join(dir, name), s, p, o.Limit, picture); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", filepath.Join(dir, name), err)
@@ -120,12 +126,15 @@ func (c cifar) readFile(path string, s *Set, o Options, limit int, picture *imag
 	})
 }
 
+// recordLen returns the bytes of a record.
+func (c cifar) recordLen() int { return len(c.classes) + 3*cifarSide*cifarSide }
+
 // decode calls f with the colour planes of each record, valid during the call,
 // and its label, until f returns an error; io.EOF ends it without one.
 func (c cifar) decode(r io.Reader, f func(planes []byte, label int) error) error {
 	in := bufio.NewReaderSize(r, 64<<10)
 	labels := len(c.classes)
-	record := make([]byte, labels+3*cifarSide*cifarSide)
+	record := make([]byte, c.recordLen())
 	for n := 0; ; n++ {
 		_, err := io.ReadFull(in, record)
 		switch {

@@ -162,6 +162,7 @@ func readClasses(dir string, classes []string, folders []classFolder, o SetOptio
 	labels := make([]int32, len(folders))
 	for i, f := range folders {
 		labels[i] = int32(slices.Index(classes, f.name))
+		s.Total += len(f.pictures)
 	}
 	for turn := 0; ; turn++ {
 		before := s.Len()

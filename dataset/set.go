@@ -27,6 +27,9 @@ type Set struct {
 	Pixels []uint8
 	// Labels has the class of each image, an index of Classes.
 	Labels []int32
+	// Total is the number of images of the split, more than Len() where a limit
+	// left some out.
+	Total int
 	// Names says where each image came from: the path of a picture in the set's
 	// folder, or file and position, "data_batch_3.bin#17". It may be nil.
 	Names []string

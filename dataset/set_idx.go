@@ -51,11 +51,11 @@ func readIDXSet(dir string, entries []entry, split Split, o SetOptions) (*Set, e
 		}
 		paths[i] = filepath.Join(dir, name)
 	}
-	classes, err := idxClasses(paths[1])
+	classes, total, err := idxClasses(paths[1])
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{Classes: numbers(classes)}
+	s := &Set{Classes: numbers(classes), Total: total}
 	var p Options
 	err = eachIDX(paths[0], paths[1], o.Limit, func(im *image.Gray, name string, label int) error {
 		if s.Len() == 0 {
@@ -74,20 +74,21 @@ func readIDXSet(dir string, entries []entry, split Split, o SetOptions) (*Set, e
 }
 
 // idxClasses returns the number of classes that a file of labels tells of, one
-// more than the largest: also where fewer images are read, it is the same.
-func idxClasses(path string) (int, error) {
+// more than the largest, and the number of labels: also where fewer images are
+// read, they are the same.
+func idxClasses(path string) (classes, total int, err error) {
 	labels, err := openIDX(path, idxLabels)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer labels.close()
 	var label [1]byte
 	most := 0
 	for range labels.n {
 		if err := labels.next(label[:]); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		most = max(most, int(label[0]))
 	}
-	return most + 1, labels.end()
+	return most + 1, labels.n, labels.end()
 }

@@ -31,8 +31,8 @@ func mustReadSet(t testing.TB, dir string, split Split, o SetOptions) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Split != split || s.Len() == 0 || len(s.Names) != s.Len() || len(s.Pixels) != s.Len()*s.Values() || s.Values() != s.H*s.W*s.C {
-		t.Fatalf("split %s: %d labels, %d names, %d values of %d×%d×%d", s.Split, s.Len(), len(s.Names), len(s.Pixels), s.H, s.W, s.C)
+	if s.Split != split || s.Len() == 0 || s.Total < s.Len() || o.Limit == 0 && s.Total > s.Len() || len(s.Names) != s.Len() || len(s.Pixels) != s.Len()*s.Values() || s.Values() != s.H*s.W*s.C {
+		t.Fatalf("split %s: %d labels of %d, %d names, %d values of %d×%d×%d", s.Split, s.Len(), s.Total, len(s.Names), len(s.Pixels), s.H, s.W, s.C)
 	}
 	for i, label := range s.Labels {
 		if label < 0 || int(label) >= len(s.Classes) {
@@ -66,7 +66,7 @@ func TestIDXFilesAreASetInEverySpelling(t *testing.T) {
 		t.Errorf("pixels %v, labels %v, names %v", s.Pixels, s.Labels, s.Names)
 	}
 	s = mustReadSet(t, dir, Test, SetOptions{Limit: 2, Invert: true})
-	if !slices.Equal(s.Labels, []int32{2, 0}) || s.Pixels[1] != 255-11 {
+	if !slices.Equal(s.Labels, []int32{2, 0}) || s.Total != 3 || s.Pixels[1] != 255-11 {
 		t.Errorf("labels %v, pixel 1 is %d", s.Labels, s.Pixels[1])
 	}
 	// A limit changes nothing about the classes.
@@ -157,8 +157,8 @@ func TestCIFARIsTurnedFromPlanesToPixels(t *testing.T) {
 			t.Fatalf("value %d is %d, inverted %d", i, plain.Pixels[i], v)
 		}
 	}
-	if inverted.Len() != 3 {
-		t.Errorf("%d images, and the limit is 3", inverted.Len())
+	if inverted.Len() != 3 || inverted.Total != 10 {
+		t.Errorf("%d images of %d, and the limit is 3 of 10", inverted.Len(), inverted.Total)
 	}
 	if grey := mustReadSet(t, dir, Test, SetOptions{C: 1}); grey.Pixels[0] != 100 || grey.Values() != 1024 {
 		t.Errorf("in grey it begins with %d and has %d values", grey.Pixels[0], grey.Values())
@@ -240,7 +240,7 @@ func TestFoldersOfPicturesAreClassesInTheOrderOfTheirNames(t *testing.T) {
 	if s := mustReadSet(t, dir, Test, SetOptions{}); !slices.Equal(s.Labels, []int32{1}) || len(s.Classes) != 3 {
 		t.Errorf("labels of the test split are %v, classes %q", s.Labels, s.Classes)
 	}
-	if s := mustReadSet(t, dir, Train, SetOptions{Limit: 3}); !slices.Equal(s.Labels, []int32{0, 1, 2}) {
+	if s := mustReadSet(t, dir, Train, SetOptions{Limit: 3}); !slices.Equal(s.Labels, []int32{0, 1, 2}) || s.Total != 5 {
 		t.Errorf("the first three have labels %v", s.Labels)
 	}
 }
