@@ -297,3 +297,21 @@ func numbers(n int) []string {
 	}
 	return names
 }
+
+// Picture returns image i as a picture: grey, or in colour where it has three
+// channels.
+func (s *Set) Picture(i int) (image.Image, error) {
+	px := s.Pixels[i*s.Values():][:s.Values()]
+	switch s.C {
+	case 1:
+		return &image.Gray{Pix: px, Stride: s.W, Rect: image.Rect(0, 0, s.W, s.H)}, nil
+	case 3:
+		img := image.NewNRGBA(image.Rect(0, 0, s.W, s.H))
+		for k := range s.W * s.H {
+			copy(img.Pix[4*k:], px[3*k:][:3])
+			img.Pix[4*k+3] = 0xff
+		}
+		return img, nil
+	}
+	return nil, fmt.Errorf("an image of %d channels is no picture: it has 1 or 3", s.C)
+}

@@ -344,6 +344,21 @@ func TestASetThatIsIncompleteIsAnErrorThatSaysWhatIsMissing(t *testing.T) {
 	wantError(t, err, "no such file")
 }
 
+func TestImagesOfASetArePictures(t *testing.T) {
+	grey := &Set{H: 1, W: 2, C: 1, Pixels: []uint8{1, 2, 30, 40}, Labels: []int32{0, 0}}
+	img, err := grey.Picture(1)
+	if err != nil || img.Bounds().Dx() != 2 || img.Bounds().Dy() != 1 || img.At(1, 0) != (color.Gray{Y: 40}) {
+		t.Errorf("the grey one is %+v, %v", img, err)
+	}
+	coloured := &Set{H: 2, W: 1, C: 3, Pixels: []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, Labels: []int32{0, 0}}
+	if img, err = coloured.Picture(1); err != nil || img.Bounds().Dy() != 2 || img.At(0, 1) != (color.NRGBA{R: 10, G: 11, B: 12, A: 255}) {
+		t.Errorf("the coloured one is %+v, %v", img, err)
+	}
+	if _, err := (&Set{H: 1, W: 1, C: 2, Pixels: []uint8{1, 2}, Labels: []int32{0}}).Picture(0); err == nil {
+		t.Error("two channels are a picture")
+	}
+}
+
 func TestSplitsHaveNames(t *testing.T) {
 	for _, s := range []Split{Train, Test} {
 		if got, err := ParseSplit(s.String()); err != nil || got != s {
