@@ -151,7 +151,7 @@ func TestNothingOutlivesAKilledDemo(t *testing.T) {
 func TestProgressGoesToALogInLines(t *testing.T) {
 	var log strings.Builder
 	clock := time.Unix(0, 0)
-	progress := progressLines(&log, 9, "bundle", func() time.Time { return clock })
+	progress := progressLines(&log, 9, "bundle", "ready", func() time.Time { return clock })
 	for i := range 10 {
 		progress(float64(i) - 0.5)
 		clock = clock.Add(progressPeriod / 4)

@@ -45,7 +45,7 @@ Correlated randomness is made ahead of time (produce), kept in a store at each
 party, and spent, each piece exactly once, on inferences that take milliseconds
 (infer). "pascaline demo" shows all of it on this machine.`,
 	})
-	cmd.AddCommand(keygenCommand(), modelCommand(), serveCommand(), produceCommand(), inferCommand(),
+	cmd.AddCommand(keygenCommand(), modelCommand(), serveCommand(), produceCommand(), inferCommand(), evalCommand(),
 		sharedCommand(), dealerCommand(), backendCommand(), storeCommand(), benchCommand(), samplesCommand(), demoCommand())
 	return cmd
 }

@@ -164,15 +164,20 @@ func (f *produceFlags) producePool(ctx context.Context) error {
 	return nil
 }
 
-// productionProgress shows a bar on a terminal, and a line now and then
-// elsewhere. The bar counts thousandths of a bundle or an element, because many
-// are made at once.
+// productionProgress shows how much is ready in the stores.
 func productionProgress(ready, target int, noun string) (progress func(float64), finish func()) {
+	return workProgress(ready, target, noun, "ready")
+}
+
+// workProgress shows a bar on a terminal, and a line now and then elsewhere, which
+// says how many are done, a participle. The bar counts thousandths of a bundle or an
+// element, because many are made at once.
+func workProgress(ready, target int, noun, done string) (progress func(float64), finish func()) {
 	if ready >= target {
 		return nil, func() {}
 	}
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
-		return progressLines(os.Stderr, target, noun, time.Now), func() {}
+		return progressLines(os.Stderr, target, noun, done, time.Now), func() {}
 	}
 	began := time.Now()
 	bar := progressbar.NewOptions64(int64(1000*(target-ready)),
@@ -195,12 +200,12 @@ func productionProgress(ready, target int, noun string) (progress func(float64),
 const progressPeriod = 30 * time.Second
 
 // progressLines writes a line when a period has passed since the last one.
-func progressLines(w io.Writer, target int, noun string, now func() time.Time) func(float64) {
+func progressLines(w io.Writer, target int, noun, done string, now func() time.Time) func(float64) {
 	last := now()
 	return func(ready float64) {
 		if t := now(); t.Sub(last) >= progressPeriod {
 			last = t
-			fmt.Fprintf(w, "%d of %s ready\n", int(ready), count(target, noun))
+			fmt.Fprintf(w, "%d of %s %s\n", int(ready), count(target, noun), done)
 		}
 	}
 }
