@@ -20,7 +20,7 @@ func (m *Model) Graph() (*Graph, error) {
 	l := 0
 	for i := range m.Plan.Nodes {
 		n := &m.Plan.Nodes[i]
-		real := GraphNode{Name: n.Name, Op: n.Op, Inputs: n.Inputs, Shape: n.Shape, Linear: n.Linear, Pool: n.Pool}
+		real := GraphNode{Name: n.Name, Op: n.Op, Inputs: n.Inputs, Shape: n.Shape, Linear: n.Linear, Pool: n.Pool, Parts: n.Parts}
 		switch n.Op {
 		case OpLinear:
 			w := &m.Weights.Layers[l]
