@@ -191,7 +191,7 @@ func workProgress(ready, target int, noun, done string) (progress func(float64),
 	return func(now float64) {
 		made := now - float64(ready)
 		rate := made / time.Since(began).Seconds()
-		bar.Describe(fmt.Sprintf("%ss %d of %d, %.1f/s", noun, int(now), target, rate))
+		bar.Describe(fmt.Sprintf("%d of %s %s, %.1f/s", int(now), count(target, noun), done, rate))
 		bar.Set64(int64(1000 * made))
 	}, func() { bar.Finish() }
 }
