@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"pascaline/correlation"
 	"pascaline/ring"
@@ -36,7 +37,8 @@ const (
 // parties' parts and a pre-activation stays below 2^64 (design section 4).
 const openedBits = 62
 
-// truncationSigma: a truncation may go wrong with probability 2^−40 at most.
+// truncationSigma: in one inference a truncation may go wrong with probability 2^−40
+// at most.
 const truncationSigma = 40
 
 // HidingBits returns the bits with which an opened value of the calibrated
@@ -86,29 +88,41 @@ func (p *Plan) Distance() float64 {
 // TruncationError bounds the probability that one inference truncates any
 // activation wrongly: by more than one unit.
 //
-// Shares p_S uniform and p_C = v − p_S mod 2^128 of an integer |v| < 2^127 are
-// shifted right by s bits one by one, and 64 bits are kept. As integers, p_S and
-// −p_C differ by v, or by v ± 2^128 for |v| of the 2^128 values of p_S. After the
-// shift that difference is 2^(128−s), which is zero mod 2^64 where s ≤ 64: then
-// nothing can go wrong, however large v is. Where s > 64 the single values'
-// probabilities, |v| / 2^128, add up.
+// Shares p_S and p_C = v − p_S mod 2^128 of an integer |v| < 2^127 are shifted
+// right by s bits one by one, and 64 bits are kept. As integers, p_S and −p_C
+// differ by v, or by v ± 2^128 where p_S is one of |v| values at one end. After
+// the shift that difference is 2^(128−s), which is zero mod 2^64 where s ≤ 64:
+// then nothing can go wrong, as long as the result fits 64 bits. Where s > 64 the
+// single values' probabilities add up. p_S is uniform over the 2^(128−j) integers
+// of one remainder mod 2^j, 2^j being the largest power of two in α_d: it is
+// (−1)^d·α_d times a uniform share of ρ^d, plus terms that do not depend on that.
+// At most |v|/2^j + 1 of them wrap: the probability is (|v| + 2^j) / 2^128.
 func (p *Plan) TruncationError() float64 {
 	sum := 0.0
 	for i := range p.Nodes {
-		n := &p.Nodes[i]
-		if n.Act == nil {
-			continue
-		}
-		if poly, err := n.Act.pascal(n.Frac); err == nil && poly.Shift() > 64 {
-			sum += float64(n.Shape.Len()) * math.Ldexp(1, poly.Magnitude(n.Act.largestArgument())-128)
-		}
+		sum += p.Nodes[i].truncationError()
 	}
 	return sum
 }
 
+// truncationError is [Plan.TruncationError] of one node's elements.
+func (n *Node) truncationError() float64 {
+	if n.Act == nil {
+		return 0
+	}
+	poly, err := n.Act.pascal(n.Frac)
+	if err != nil || poly.Shift() <= 64 {
+		return 0
+	}
+	j := bits.TrailingZeros64(uint64(n.Act.Alpha[n.Act.Degree()]))
+	each := math.Ldexp(1, poly.Magnitude(n.Act.largestArgument())-128) + math.Ldexp(1, j-128)
+	return float64(n.Shape.Len()) * each
+}
+
 // truncates reports what keeps the activation from being truncated to frac
-// fractional bits with an error rarer than 2^−truncationSigma.
-func (a *Activation) truncates(frac uint) error {
+// fractional bits without an overflow in its calibrated range, and with an error
+// in any of so many elements that is rarer than 2^−truncationSigma.
+func (a *Activation) truncates(frac uint, elements int) error {
 	poly, err := a.pascal(frac)
 	if err != nil {
 		return err
@@ -116,20 +130,55 @@ func (a *Activation) truncates(frac uint) error {
 	if poly.Shift() < 1 {
 		return fmt.Errorf("its value has %d fractional bits and is not truncated at all", frac)
 	}
-	if m := poly.Magnitude(a.largestArgument()); poly.Shift() > 64 && m > 128-truncationSigma {
-		return fmt.Errorf("its value has up to %d bits and is truncated by %d; beyond 64, an error rarer than 2^-%d allows values of %d bits",
-			m, poly.Shift(), truncationSigma, 128-truncationSigma)
+	switch m, most := poly.Magnitude(a.largestArgument()), valueBits(poly.Shift(), elements); {
+	case m <= most:
+		return nil
+	case poly.Shift() <= 64:
+		return fmt.Errorf("its value has up to %d bits in the calibrated range; truncated by %d, 64 bits hold %d of them", m, poly.Shift(), most)
+	default:
+		return fmt.Errorf("its value has up to %d bits in the calibrated range and is truncated by %d; beyond 64, errors rarer than 2^-%d in %d elements allow values of %d bits",
+			m, poly.Shift(), truncationSigma, elements, most)
 	}
-	return nil
 }
+
+// valueBits returns how many bits the values of so many elements may have before
+// shift of them are dropped: what is left must fit 64 bits with its sign, and where
+// wraps show, all elements together must not wrap more often than
+// 2^−truncationSigma.
+func valueBits(shift uint, elements int) int {
+	if shift <= 64 {
+		return 63 + int(shift)
+	}
+	return 128 - truncationSigma - bits.Len(uint(elements))
+}
+
+// ExactBits returns how far beyond its range an input still computes as it should:
+// while it is below 2^ExactBits units of its last place. From there on the opening
+// (2^61) or the polynomial's value overflows, or is truncated wrongly too often.
+// It hides less the further it is out: by 62 bits less those that it has.
+func (n *Node) ExactBits() uint {
+	poly, err := n.Act.pascal(n.Frac)
+	if err != nil {
+		return 0
+	}
+	most, fits := valueBits(poly.Shift(), n.Shape.Len()), n.Act.M
+	for fits < exactOpening && poly.Magnitude(1<<(fits+1-n.Act.Fw)+1) <= most {
+		fits++
+	}
+	return fits
+}
+
+// exactOpening: every |y| below 2^61 opens as it is (ring.OpenMasked).
+const exactOpening = 61
 
 // pascal prepares the polynomial for results of frac fractional bits.
 func (a *Activation) pascal(frac uint) (*ring.Pascal, error) {
 	return ring.NewPascal(a.Alpha, a.Q, a.Fa, frac)
 }
 
-// largestArgument bounds |t| in the calibrated range, in units of 2^−Fa.
-func (a *Activation) largestArgument() uint64 { return 1 << (a.M - a.Fw) }
+// largestArgument bounds |t| in the calibrated range, in units of 2^−Fa: an
+// integer less than one and a half units off y/2^Fw.
+func (a *Activation) largestArgument() uint64 { return 1<<(a.M-a.Fw) + 1 }
 
 // Degrees that the online phase evaluates.
 const (

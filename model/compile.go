@@ -34,6 +34,11 @@ const (
 	DefaultMargin = 1.5
 )
 
+// maxMargin bounds [Options.Margin].
+const maxMargin = 1 << 10
+
+func validMargin(m float64) bool { return m >= 1 && m <= maxMargin }
+
 // Report is what a compilation measured.
 type Report struct {
 	Samples int
@@ -92,19 +97,21 @@ func compile(g *Graph, calibration [][]float32, opts Options) (*Model, *Report, 
 	if err != nil {
 		return nil, nil, err
 	}
-	s := newScaling(g, stats, &opts)
+	seen := stats.calibration(g, &opts)
+	s := newScaling(g, seen.Nodes, &opts)
 	if err := s.choose(); err != nil {
 		return nil, nil, err
 	}
-	p, w, err := s.emit()
+	w, err := s.weights(stats)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := newModel(p, w, opts.Salt)
+	m, err := newModel(s.plan(), w, opts.Salt)
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := s.report(m, calibration)
+	m.Calibration = seen
+	r, err := s.report(m, calibration, stats.outputs)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,8 +131,8 @@ func (o *Options) setDefaults(g *Graph) error {
 	switch {
 	case o.Sigma < MinSigma || o.Sigma > MaxSigma:
 		return fmt.Errorf("σ = %d bits; it must be from %d to %d", o.Sigma, MinSigma, MaxSigma)
-	case !(o.Margin >= 1 && o.Margin <= 1<<10):
-		return fmt.Errorf("margin %v; it must be from 1 to 1024", o.Margin)
+	case !validMargin(o.Margin):
+		return fmt.Errorf("margin %v; it must be from 1 to %d", o.Margin, maxMargin)
 	case o.ActivationBits > maxActivationBits || o.WeightBits > maxWeightBits:
 		return fmt.Errorf("%d fractional bits of activations and %d of weights; at most %d and %d are taken",
 			o.ActivationBits, o.WeightBits, maxActivationBits, maxWeightBits)

@@ -63,6 +63,61 @@ func calibrate(g *Graph, inputs [][]float32) (*stats, error) {
 	return s, nil
 }
 
+// calibration sums up what decides about scales.
+func (s *stats) calibration(g *Graph, opts *Options) *Calibration {
+	c := &Calibration{
+		Samples: len(s.outputs), Margin: opts.Margin, ActivationBits: opts.ActivationBits, WeightBits: opts.WeightBits,
+		Nodes: make([]NodeCalibration, len(g.Nodes)),
+	}
+	masked := make([]bool, len(g.Nodes)) // a polynomial lies before it
+	for i := range g.Nodes {
+		n, d := &g.Nodes[i], &c.Nodes[i]
+		masked[i] = n.Op == OpPolynomial
+		for _, j := range n.Inputs {
+			masked[i] = masked[i] || masked[j]
+		}
+		d.Max = s.max[i]
+		if n.Op == OpLinear {
+			for _, w := range n.W {
+				d.LargestWeight = math.Max(d.LargestWeight, math.Abs(float64(w)))
+			}
+			d.Balance = s.balance(g, i, masked[i])
+		}
+	}
+	return c
+}
+
+// balance returns by how many bits the weights of linear node i should have more
+// than what they multiply has less, so that rounding either does as much harm to
+// the output. A weight is off by a twelfth of a unit squared, times the variance of
+// what it multiplies (the bias makes up for the mean); an element of the network's
+// input by a twelfth; an activation, truncated as two shares (masked), by a sixth,
+// at random.
+func (s *stats) balance(g *Graph, i int, masked bool) float64 {
+	n := &g.Nodes[i]
+	fromInput, fromWeights := 0.0, s.meanSq[n.Inputs[0]]*float64(len(s.patch[i]))
+	for _, w := range n.W {
+		fromInput += float64(w) * float64(w)
+	}
+	fromInput /= float64(n.Linear.K)
+	if masked {
+		fromInput *= 2 * randomWeight
+	}
+	for _, mean := range s.patch[i] {
+		fromWeights -= mean * mean
+	}
+	if !(fromInput > 0 && fromWeights > 0) {
+		return 0
+	}
+	return math.Log2(fromWeights/fromInput) / 4
+}
+
+// randomWeight is how much more the rounding of activations counts than that of
+// weights. The latter is part of the model and moves outputs alike in every
+// evaluation; the former is random, and what a private inference differs by
+// from the model and from the next one of the same input.
+const randomWeight = 128
+
 // addPatches adds to sum the windows of src, each times weight.
 func addPatches(sum, src []float64, s ring.ConvShape, weight float64) {
 	for y := range s.OutH() {

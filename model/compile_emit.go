@@ -5,10 +5,9 @@ import (
 	"math"
 )
 
-// emit rounds the network to the chosen scales.
-func (s *scaling) emit() (*Plan, *Weights, error) {
+// plan returns the network at the chosen scales.
+func (s *scaling) plan() *Plan {
 	p := &Plan{Name: s.opts.Name, Sigma: s.opts.Sigma, Labels: s.opts.Labels, Nodes: make([]Node, len(s.g.Nodes))}
-	w := new(Weights)
 	for i := range s.g.Nodes {
 		g := &s.g.Nodes[i]
 		n := &p.Nodes[i]
@@ -16,11 +15,6 @@ func (s *scaling) emit() (*Plan, *Weights, error) {
 		switch g.Op {
 		case OpLinear:
 			n.Linear, n.PixelBias = g.Linear, len(g.Bias) != g.Linear.K
-			l, err := quantize(g, s.patch[i], s.weight[i], s.frac[i])
-			if err != nil {
-				return nil, nil, fmt.Errorf("layer %q: %w", g.Name, err)
-			}
-			w.Layers = append(w.Layers, l)
 		case OpPool:
 			n.Pool = g.Pool
 		case OpAdd, OpConcat:
@@ -32,7 +26,24 @@ func (s *scaling) emit() (*Plan, *Weights, error) {
 			n.Act = s.act[i]
 		}
 	}
-	return p, w, nil
+	return p
+}
+
+// weights returns the weights, rounded to the chosen scales.
+func (s *scaling) weights(st *stats) (*Weights, error) {
+	w := new(Weights)
+	for i := range s.g.Nodes {
+		g := &s.g.Nodes[i]
+		if g.Op != OpLinear {
+			continue
+		}
+		l, err := quantize(g, st.patch[i], s.weight[i], s.frac[i])
+		if err != nil {
+			return nil, fmt.Errorf("layer %q: %w", g.Name, err)
+		}
+		w.Layers = append(w.Layers, l)
+	}
+	return w, nil
 }
 
 // quantize rounds the weights of a linear node to weightBits fractional bits
@@ -68,8 +79,8 @@ func quantize(n *GraphNode, patch []float64, weightBits, frac int) (LayerWeights
 }
 
 // report compares the model with the network it came from, on the calibration
-// inputs.
-func (s *scaling) report(m *Model, calibration [][]float32) (*Report, error) {
+// inputs and what that made of them.
+func (s *scaling) report(m *Model, calibration [][]float32, outputs [][]float64) (*Report, error) {
 	r := &Report{Samples: len(calibration)}
 	l := 0
 	for i := range s.g.Nodes {
@@ -77,14 +88,14 @@ func (s *scaling) report(m *Model, calibration [][]float32) (*Report, error) {
 		switch n.Op {
 		case OpLinear:
 			r.Layers = append(r.Layers, LayerReport{
-				Node: n.Name, Op: n.Op, Max: s.max[i], Bits: uint(s.weight[i]),
+				Node: n.Name, Op: n.Op, Max: s.seen[i].Max, Bits: uint(s.weight[i]),
 				WeightError: weightError(n.W, m.Weights.Layers[l].W, s.weight[i]),
 			})
 			l++
 		case OpPolynomial:
 			a := s.act[i]
 			r.Layers = append(r.Layers, LayerReport{
-				Node: n.Name, Op: n.Op, Max: s.max[n.Inputs[0]], Bits: a.Fa,
+				Node: n.Name, Op: n.Op, Max: s.seen[n.Inputs[0]].Max, Bits: a.Fa,
 				WeightError: coefficientError(n.Coeffs, a),
 			})
 		}
@@ -103,7 +114,7 @@ func (s *scaling) report(m *Model, calibration [][]float32) (*Report, error) {
 		if err != nil {
 			return nil, err
 		}
-		got, want := m.Plan.DecodeOutput(v), s.outputs[k]
+		got, want := m.Plan.DecodeOutput(v), outputs[k]
 		for i := range want {
 			r.OutputMax = math.Max(r.OutputMax, math.Abs(want[i]))
 			r.OutputError = math.Max(r.OutputError, math.Abs(got[i]-want[i]))

@@ -37,7 +37,7 @@ const (
 type scaling struct {
 	g    *Graph
 	opts *Options
-	*stats
+	seen []NodeCalibration // by node
 
 	users [][]int
 	// chain is the number of linear layers on the longest path to a node, itself
@@ -48,18 +48,25 @@ type scaling struct {
 	weight []int         // fractional bits of a linear node's weights
 	frac   []int         // fractional bits of a node
 	act    []*Activation // of a polynomial node
+	// elements counts those of all polynomial nodes.
+	elements int
+	// tentative scales are not to be kept: why there are none does not matter.
+	tentative bool
 }
 
-func newScaling(g *Graph, st *stats, opts *Options) *scaling {
+func newScaling(g *Graph, seen []NodeCalibration, opts *Options) *scaling {
 	n := len(g.Nodes)
 	s := &scaling{
-		g: g, opts: opts, stats: st,
+		g: g, opts: opts, seen: seen,
 		users: make([][]int, n), chain: make([]int, n), room: make([]int, n), sink: make([]int, n),
 		weight: make([]int, n), frac: make([]int, n), act: make([]*Activation, n),
 	}
 	for i := range g.Nodes {
 		for _, j := range g.Nodes[i].Inputs {
 			s.users[j] = append(s.users[j], i)
+		}
+		if g.Nodes[i].Op == OpPolynomial {
+			s.elements += g.Nodes[i].Shape.Len()
 		}
 	}
 	return s
@@ -69,11 +76,11 @@ func newScaling(g *Graph, st *stats, opts *Options) *scaling {
 // that each linear layer's weights take, then forwards the scales that result,
 // where weights take up what their input left.
 func (s *scaling) choose() error {
-	masked := s.setChains()
+	s.setChains()
 	for i := len(s.g.Nodes) - 1; i >= 0; i-- {
 		s.setRoom(i)
 		if s.g.Nodes[i].Op == OpLinear {
-			s.weight[i] = s.weightShare(i, masked[i])
+			s.weight[i] = s.weightShare(i)
 		}
 	}
 	for i := range s.g.Nodes {
@@ -84,33 +91,32 @@ func (s *scaling) choose() error {
 	return nil
 }
 
-// setChains sets the chain of every node, and returns which nodes have a
-// polynomial before them.
-func (s *scaling) setChains() (masked []bool) {
-	masked = make([]bool, len(s.g.Nodes))
+// setChains sets the chain of every node.
+func (s *scaling) setChains() {
 	for i := range s.g.Nodes {
 		n := &s.g.Nodes[i]
 		for _, j := range n.Inputs {
 			if s.g.Nodes[j].Op != OpPolynomial {
 				s.chain[i] = max(s.chain[i], s.chain[j])
 			}
-			masked[i] = masked[i] || masked[j]
 		}
-		masked[i] = masked[i] || n.Op == OpPolynomial
 		if n.Op == OpLinear {
 			s.chain[i]++
 		}
 	}
-	return masked
 }
+
+// bound returns what the values of node i stay below: the largest seen, with the
+// margin.
+func (s *scaling) bound(i int) float64 { return s.opts.Margin * s.seen[i].Max }
 
 // bitsBelow returns the most fractional bits with which a value of node i, the
 // margin included, stays below 2^limit units.
 func (s *scaling) bitsBelow(i, limit int) int {
-	if s.max[i] == 0 {
+	if s.seen[i].Max == 0 {
 		return maxActivationBits
 	}
-	return limit - int(math.Floor(math.Log2(s.opts.Margin*s.max[i]))) - 1
+	return limit - int(math.Floor(math.Log2(s.bound(i)))) - 1
 }
 
 // setRoom sets the room of node i, after that of its users and their weights.
@@ -146,49 +152,23 @@ func divisorBits(n *GraphNode) int {
 
 // weightShare returns the fractional bits for the weights of linear node i: their
 // share, among the linear layers in a row, of the node's room; for the first of
-// them shifted towards where rounding does more harm to the output. A weight is
-// off by a twelfth of a unit squared, times the variance of what it multiplies
-// (the bias makes up for the mean); an element of the network's input by a
-// twelfth; an activation, truncated as two shares (masked), by a sixth, at
-// random.
-func (s *scaling) weightShare(i int, masked bool) int {
-	n := &s.g.Nodes[i]
-	limit := weightLimit(n)
+// them with their balance.
+func (s *scaling) weightShare(i int) int {
+	limit := weightLimit(s.seen[i].LargestWeight)
 	if s.opts.WeightBits != 0 {
 		return min(int(s.opts.WeightBits), limit)
 	}
-	fromInput, fromWeights := 0.0, s.meanSq[n.Inputs[0]]*float64(len(s.patch[i]))
-	for _, w := range n.W {
-		fromInput += float64(w) * float64(w)
-	}
-	fromInput /= float64(n.Linear.K)
-	if masked {
-		fromInput *= 2 * randomWeight
-	}
-	for _, mean := range s.patch[i] {
-		fromWeights -= mean * mean
-	}
 	share := float64(s.room[i]) / float64(s.chain[i]+1)
-	if s.chain[i] == 1 && fromInput > 0 && fromWeights > 0 {
-		share += math.Log2(fromWeights/fromInput) / 4
+	if s.chain[i] == 1 {
+		share += s.seen[i].Balance
 	}
 	// The other layers of the row and the tensor before it need theirs.
 	limit = min(limit, s.room[i]-minBits*s.chain[i])
 	return max(minBits, min(int(math.Round(share)), limit))
 }
 
-// randomWeight is how much more the rounding of activations counts than that of
-// weights. The latter is part of the model and moves outputs alike in every
-// evaluation; the former is random, and what a private inference differs by
-// from the model and from the next one of the same input.
-const randomWeight = 128
-
 // weightLimit returns the most fractional bits that keep weights below 2^15.
-func weightLimit(n *GraphNode) int {
-	largest := 0.0
-	for _, w := range n.W {
-		largest = math.Max(largest, math.Abs(float64(w)))
-	}
+func weightLimit(largest float64) int {
 	if largest == 0 {
 		return maxWeightBits
 	}
@@ -212,7 +192,7 @@ func (s *scaling) setFrac(i int) error {
 		return s.setSource(i)
 	case OpLinear:
 		in := s.frac[n.Inputs[0]]
-		limit := min(weightLimit(n), maxWeightBits)
+		limit := weightLimit(s.seen[i].LargestWeight)
 		if s.opts.WeightBits == 0 {
 			s.weight[i] = min(limit, s.room[i]-in)
 		}
@@ -267,7 +247,7 @@ func fullFrac(a *Activation) int { return int(a.Fa)*a.Degree() + int(a.Q) }
 func (s *scaling) setActivation(i int) error {
 	n := &s.g.Nodes[i]
 	in := n.Inputs[0]
-	frac, bound := s.frac[in], s.opts.Margin*s.max[in]
+	frac, bound := s.frac[in], s.bound(in)
 	alpha, q, err := coefficients(n.Coeffs, bound)
 	if err != nil {
 		return fmt.Errorf("layer %q: %w", n.Name, err)
@@ -284,8 +264,7 @@ func (s *scaling) setActivation(i int) error {
 	for ; dropped <= frac-minBits; dropped++ {
 		a.Fw, a.Fa, a.MaskBits = uint(dropped), uint(frac-dropped), maskBits(uint(dropped))
 		a.M = max(a.M, a.Fw)
-		f := uint(min(out, fullFrac(a)-1))
-		if a.truncates(f) == nil {
+		if err = a.truncates(uint(min(out, fullFrac(a)-1)), s.elements); err == nil {
 			s.act[i] = a
 			return nil
 		}
@@ -293,28 +272,7 @@ func (s *scaling) setActivation(i int) error {
 	if frac-minBits < minDropped {
 		return s.refuse(in)
 	}
-	return fmt.Errorf("layer %q: a polynomial of degree %d on inputs up to %.3g (%.3g with the margin) does not fit in 128 bits; "+
-		"use a lower degree, or train with a range penalty (PILLAR) so that its inputs stay small",
-		n.Name, a.Degree(), s.max[in], bound)
-}
-
-// refuse returns the error of a network that cannot meet the budget at node i:
-// it names the layer whose range leaves too few bits.
-func (s *scaling) refuse(i int) error {
-	sink := &s.g.Nodes[s.sink[i]]
-	if s.opts.ActivationBits != 0 || s.opts.WeightBits != 0 {
-		return fmt.Errorf("layer %q leaves %d fractional bits at %q, which the asked-for %d of activations and %d of weights do not fit; "+
-			"ask for fewer, or for none to have them chosen", sink.Name, s.room[i], s.g.Nodes[i].Name, s.opts.ActivationBits, s.opts.WeightBits)
-	}
-	if sink.Op != OpPolynomial {
-		return fmt.Errorf("layer %q reaches %.4g in calibration after %d linear layers in a row, whose fractional bits do not fit beside that in %d; "+
-			"merge linear layers, or scale the weights down", sink.Name, s.max[s.sink[i]], s.chain[s.sink[i]], outputRoom)
-	}
-	in := sink.Inputs[0]
-	limit := openedBits - int(s.opts.Sigma)
-	return fmt.Errorf("layer %q: its polynomial's input, from %q, reaches ±%.4g in calibration (±%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
-		"that leaves %d fractional bits for the activations and the %d linear layers before it, and each needs at least %d; "+
-		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, merge linear layers, or lower the margin or σ",
-		sink.Name, s.g.Nodes[in].Name, s.max[in], s.opts.Margin*s.max[in], s.opts.Margin, limit, s.opts.Sigma,
-		max(0, s.bitsBelow(in, limit)), s.chain[in], minBits)
+	return fmt.Errorf("layer %q: a polynomial of degree %d on inputs up to %.3g (%.3g with the margin) does not fit in 128 bits, even if its argument has %d fractional bits (%w); "+
+		"use a lower degree or fewer fractional bits, or train with a range penalty (PILLAR) so that its inputs stay small",
+		n.Name, a.Degree(), s.seen[in].Max, bound, a.Fa, err)
 }

@@ -17,10 +17,10 @@ import (
 // A .pasc file is a compiled model, or its plan alone:
 //
 //	"PASC"                     4 bytes
-//	version                    uint16: 1
-//	number of sections         uint16: 1 or 3
+//	version                    uint16: 1, or 2 with a section CALB
+//	number of sections         uint16: 1 or 3, or 4
 //	sections, in this order:
-//	  tag                      4 bytes: "PLAN", then "SALT", "WGTS" or neither
+//	  tag                      4 bytes: "PLAN"; then "SALT", "WGTS" or neither; then "CALB" in version 2
 //	  length                   uint64
 //	  payload                  length bytes
 //	SHA-256 of all the above   32 bytes
@@ -34,6 +34,7 @@ import (
 //	        number of biases   uint32
 //	        weights            int16 each, KH×KW×C×K
 //	        biases             uint64 each
+//	CALB  what the compilation saw: calibration.go
 //
 // All integers are little-endian. The plan holds SHA-256(SALT ‖ WGTS): the
 // encoding of the weights is injective, and the salt keeps anyone who guesses
@@ -42,11 +43,13 @@ import (
 //
 // All of this is part of the format: never change it, raise the version.
 const (
-	fileMagic   = "PASC"
-	fileVersion = 1
-	tagPlan     = "PLAN"
-	tagSalt     = "SALT"
-	tagWeights  = "WGTS"
+	fileMagic      = "PASC"
+	fileVersion    = 1
+	calibratedFile = 2 // the version with a calibration
+	tagPlan        = "PLAN"
+	tagSalt        = "SALT"
+	tagWeights     = "WGTS"
+	tagCalibration = "CALB"
 
 	fileHeader    = len(fileMagic) + 2 + 2
 	sectionHeader = 4 + 8
@@ -68,6 +71,9 @@ type Model struct {
 	// Weights and Salt are the server's. Weights is nil in the client's copy.
 	Weights *Weights
 	Salt    [saltSize]byte
+	// Calibration, where there are weights, is what the compilation saw; nil where
+	// the model was not compiled, or by a program that did not keep it.
+	Calibration *Calibration
 }
 
 // NewModel commits p to w: it draws a salt and sets p.Weights. It takes p and w
@@ -102,10 +108,18 @@ func (m *Model) Validate() error {
 		return err
 	}
 	if m.Weights == nil {
+		if m.Calibration != nil {
+			return fmt.Errorf("plan %q: with a calibration but no weights", m.Plan.Name)
+		}
 		return nil
 	}
 	if err := m.Plan.checkWeights(m.Weights); err != nil {
 		return fmt.Errorf("weights of plan %q: %w", m.Plan.Name, err)
+	}
+	if m.Calibration != nil {
+		if err := m.Calibration.check(m.Plan); err != nil {
+			return fmt.Errorf("plan %q: %w", m.Plan.Name, err)
+		}
 	}
 	c := m.commitment()
 	if subtle.ConstantTimeCompare(c[:], m.Plan.Weights[:]) != 1 {
@@ -133,10 +147,15 @@ func (m *Model) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encoding model: plan of %d bytes; shorten the labels and names to at most %d in all",
 			len(sections[0].payload), maxPlanBytes)
 	}
+	version := uint16(fileVersion)
 	if m.Weights != nil {
 		sections = append(sections, section{tagSalt, m.Salt[:]}, section{tagWeights, m.Weights.encode()})
 	}
-	b := binary.LittleEndian.AppendUint16([]byte(fileMagic), fileVersion)
+	if m.Calibration != nil {
+		version = calibratedFile
+		sections = append(sections, section{tagCalibration, m.Calibration.encode()})
+	}
+	b := binary.LittleEndian.AppendUint16([]byte(fileMagic), version)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(sections)))
 	for _, s := range sections {
 		b = append(b, s.tag...)
@@ -171,6 +190,11 @@ func Decode(b []byte) (*Model, error) {
 		if m.Weights, err = decodeWeights(sections[2].payload); err != nil {
 			return nil, fmt.Errorf("decoding model: weights: %w", err)
 		}
+		if len(sections) > 3 {
+			if m.Calibration, err = decodeCalibration(sections[3].payload); err != nil {
+				return nil, fmt.Errorf("decoding model: calibration: %w", err)
+			}
+		}
 		if err := m.Validate(); err != nil {
 			return nil, fmt.Errorf("decoding model: %w", err)
 		}
@@ -179,7 +203,7 @@ func Decode(b []byte) (*Model, error) {
 }
 
 // splitSections checks the frame of a file and returns the section PLAN, alone
-// or with SALT and WGTS after it.
+// or with SALT and WGTS after it, and CALB after those.
 func splitSections(b []byte) ([]section, error) {
 	if len(b) < len(fileMagic) || string(b[:len(fileMagic)]) != fileMagic {
 		return nil, errors.New("not a pascaline model: it does not begin with " + fileMagic)
@@ -188,17 +212,17 @@ func splitSections(b []byte) ([]section, error) {
 		return nil, fmt.Errorf("truncated: %d bytes are too few", len(b))
 	}
 	version, count := binary.LittleEndian.Uint16(b[4:]), int(binary.LittleEndian.Uint16(b[6:]))
-	if version != fileVersion {
-		return nil, fmt.Errorf("format version %d, but this program reads version %d; compile the model again, or use the version that wrote it",
-			version, fileVersion)
+	if version != fileVersion && version != calibratedFile {
+		return nil, fmt.Errorf("format version %d, but this program reads versions %d and %d; compile the model again, or use the version that wrote it",
+			version, fileVersion, calibratedFile)
 	}
 	body := b[:len(b)-sha256.Size]
 	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], b[len(body):]) {
 		return nil, errors.New("damaged or truncated: the contents do not match the checksum; copy the file again")
 	}
-	tags := []string{tagPlan, tagSalt, tagWeights}
-	if count != 1 && count != len(tags) {
-		return nil, fmt.Errorf("has %d sections; a plan has 1, a model %d", count, len(tags))
+	tags := []string{tagPlan, tagSalt, tagWeights, tagCalibration}
+	if count != 1 && count != 3 && count != 4 || (count == 4) != (version == calibratedFile) {
+		return nil, fmt.Errorf("has %d sections in version %d; a plan has 1 and a model 3 in version %d, 4 in version %d", count, version, fileVersion, calibratedFile)
 	}
 	rest := body[fileHeader:]
 	var sections []section

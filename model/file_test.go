@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,7 +15,7 @@ import (
 
 func TestAModelReadBackIsTheSame(t *testing.T) {
 	m := sampleModel(t)
-	for name, want := range map[string]*Model{"model": m, "plan": m.PlanOnly()} {
+	for name, want := range map[string]*Model{"model": m, "plan": m.PlanOnly(), "compiled model": compiledModel(t)} {
 		path := filepath.Join(t.TempDir(), name+".pasc")
 		if err := WriteFile(path, want); err != nil {
 			t.Fatal(err)
@@ -180,6 +181,63 @@ func TestWeightsOfAnotherModelAreNotTaken(t *testing.T) {
 	}
 }
 
+// compiledModel has a calibration.
+func compiledModel(t testing.TB) *Model {
+	t.Helper()
+	b := newBuilder(Shape{1, 1, 4})
+	b.fc(b.poly(b.fc(0, 3)), 2)
+	m, _, err := Compile(b.g, b.inputs(20), Options{WeightBits: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestACalibrationThatIsNoneIsNotTaken(t *testing.T) {
+	m := compiledModel(t)
+	b := encoded(t, m)
+	at := len(b) - sha256.Size - len(m.Calibration.encode())
+	put := func(offset int, v float64) func([]byte) []byte {
+		return func(c []byte) []byte {
+			binary.LittleEndian.PutUint64(c[at+offset:], math.Float64bits(v))
+			return c
+		}
+	}
+	for name, c := range map[string]struct {
+		change func([]byte) []byte
+		want   string
+	}{
+		"another version":        {func(c []byte) []byte { c[4] = 1; return c }, "sections"},
+		"without its section":    {func(c []byte) []byte { c[6] = 3; return c }, "sections"},
+		"no inputs":              {func(c []byte) []byte { clear(c[at : at+4]); return c }, "inputs"},
+		"no margin":              {put(4, 0.5), "margin"},
+		"no number for a margin": {put(4, math.NaN()), "margin"},
+		"bits beyond all":        {func(c []byte) []byte { c[at+12] = 200; return c }, "bits"},
+		"nodes beyond all":       {func(c []byte) []byte { binary.LittleEndian.PutUint32(c[at+14:], 1<<31); return c }, "nodes"},
+		"too short":              {func(c []byte) []byte { binary.LittleEndian.PutUint64(c[at-8:], 3); return c[:at+3] }, "truncated"},
+		"a node too few": {func(c []byte) []byte {
+			c[at+14]--
+			binary.LittleEndian.PutUint64(c[at-8:], uint64(len(c)-at-calibrationNode))
+			return c[:len(c)-calibrationNode]
+		}, "nodes"},
+		"a negative range":     {put(calibrationHeader, -1), "node 0"},
+		"an infinite range":    {put(calibrationHeader, math.Inf(1)), "node 0"},
+		"no number as a range": {put(calibrationHeader+calibrationNode, math.NaN()), "node 1"},
+		"weights beyond all":   {put(calibrationHeader+8, 1e300), "node 0"},
+		"bits without end":     {put(calibrationHeader+16, -1e9), "node 0"},
+	} {
+		_, err := Decode(resealed(b, c.change))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want a word of %q", name, err, c.want)
+		}
+	}
+	alone := m.PlanOnly()
+	alone.Calibration = m.Calibration
+	if _, err := alone.Encode(); err == nil {
+		t.Error("a plan was written with what the compilation saw of the weights")
+	}
+}
+
 func encoded(t testing.TB, m *Model) []byte {
 	t.Helper()
 	b, err := m.Encode()
@@ -194,7 +252,7 @@ func encoded(t testing.TB, m *Model) []byte {
 // fits.
 func FuzzDecode(f *testing.F) {
 	m := sampleModel(f)
-	for _, m := range []*Model{m, m.PlanOnly()} {
+	for _, m := range []*Model{m, m.PlanOnly(), compiledModel(f)} {
 		b := encoded(f, m)
 		f.Add(b)
 		f.Add(b[:len(b)-sha256.Size])

@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -49,6 +50,9 @@ func (p *Plan) validate() error {
 			return fmt.Errorf("up to node %d, the nodes have %d elements and %d weights; at most %d of each are taken",
 				i, elements, weights, maxTotal)
 		}
+	}
+	if e := p.TruncationError(); e > 1.0/(1<<truncationSigma) {
+		return fmt.Errorf("truncates an activation wrongly with a probability of 2^%.1f an inference; at most 2^-%d is taken", math.Log2(e), truncationSigma)
 	}
 	for i := range len(p.Nodes) - 1 {
 		if !used[i] {
@@ -186,7 +190,7 @@ func (p *Plan) validateActivation(n *Node) error {
 	case a.Fa > maxFrac || a.Fa+a.Fw != in.Frac:
 		return fmt.Errorf("%d + %d fractional bits, but its input has %d", a.Fa, a.Fw, in.Frac)
 	}
-	return a.truncates(n.Frac)
+	return a.truncates(n.Frac, n.Shape.Len())
 }
 
 // checkWindow checks the geometry of a convolution or a pool from in to out.

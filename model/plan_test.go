@@ -284,6 +284,37 @@ func TestHidingAddsUpOverOpenedValues(t *testing.T) {
 	if got, want := p.TruncationError(), 48*math.Ldexp(1, 86-128); got != want {
 		t.Errorf("truncation error %g, want %g", got, want)
 	}
+	// The server's shares all leave the same remainder mod 2^34, so of |t| ≤ 2 not
+	// 2^38 of 2^128 values wrap but perhaps 2^34 more.
+	p.Nodes[2].Act.Alpha, p.Nodes[2].Act.M = []int64{0, 0, 0, 0, -1 << 34}, 1
+	if got, want := p.TruncationError(), 48*(math.Ldexp(1, 39-128)+math.Ldexp(1, 34-128)); got != want {
+		t.Errorf("truncation error %g, want %g", got, want)
+	}
+}
+
+// One layer may be wrong once in 2^40, and so may all of them together.
+func TestTruncationErrorsOfAllLayersAreBounded(t *testing.T) {
+	const elements = 127
+	shape := Shape{1, 1, elements}
+	// 4·17 + 10 − 8 = 70 bits are dropped, of values of 81: each is wrong with 2^−47.
+	p := &Plan{Name: "rough", Sigma: 40, Nodes: []Node{{Name: "input", Op: OpInput, Shape: shape, Frac: 18}}}
+	act := &Activation{Alpha: []int64{322, 512, 160, 0, -3}, Q: 10, Fa: 17, Fw: 1, M: 20, MaskBits: 61}
+	for n, refused := range map[int]bool{elements: false, elements + 1: true} {
+		if err := act.truncates(8, n); (err != nil) != refused {
+			t.Errorf("%d elements: %v", n, err)
+		}
+	}
+	for layers := 1; layers <= 2; layers++ {
+		p.Nodes = append(p.Nodes, Node{Name: "act", Op: OpPolynomial, Inputs: []int{len(p.Nodes) - 1}, Shape: shape, Frac: 8, Act: act})
+		if got, want := p.TruncationError(), float64(layers*elements)*math.Ldexp(1, -47); got != want {
+			t.Errorf("%d layers: truncation error %g, want %g", layers, got, want)
+		}
+		if err := p.Validate(); (err != nil) != (layers == 2) || err != nil && !strings.Contains(err.Error(), "2^-39.0") {
+			t.Errorf("%d layers: %v", layers, err)
+		}
+		last := len(p.Nodes) - 1
+		p.Nodes = append(p.Nodes, Node{Name: "add", Op: OpAdd, Inputs: []int{last, last}, Shape: shape, Frac: 18, Shifts: []uint{10, 10}})
+	}
 }
 
 // FuzzDecodePlan checks that whatever decodes as a plan is valid, has one

@@ -1,0 +1,78 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// errTentative ends an attempt of [scaling.remedies].
+var errTentative = errors.New("no scales fit")
+
+// refuse returns the error of a network that cannot meet the budget at node i:
+// it names the layer whose range leaves too few bits, and what would help.
+func (s *scaling) refuse(i int) error {
+	if s.tentative {
+		return errTentative
+	}
+	sink := &s.g.Nodes[s.sink[i]]
+	if s.opts.ActivationBits != 0 || s.opts.WeightBits != 0 {
+		return fmt.Errorf("layer %q leaves %d fractional bits at %q, which the asked-for %d of activations and %d of weights do not fit; "+
+			"ask for fewer, or for none to have them chosen", sink.Name, s.room[i], s.g.Nodes[i].Name, s.opts.ActivationBits, s.opts.WeightBits)
+	}
+	if sink.Op != OpPolynomial {
+		return fmt.Errorf("layer %q reaches %.4g in calibration after %d linear layers in a row, whose fractional bits do not fit beside that in %d; "+
+			"merge linear layers, or scale the weights down", sink.Name, s.seen[s.sink[i]].Max, s.chain[s.sink[i]], outputRoom)
+	}
+	in := sink.Inputs[0]
+	limit := openedBits - int(s.opts.Sigma)
+	return fmt.Errorf("layer %q: its polynomial's input, from %q, reaches ±%.4g in calibration (±%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
+		"that leaves %d fractional bits for the activations and the %d linear layers before it, and each needs at least %d; "+
+		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, merge linear layers, or lower the margin or σ%s",
+		sink.Name, s.g.Nodes[in].Name, s.seen[in].Max, s.bound(in), s.opts.Margin, limit, s.opts.Sigma,
+		max(0, s.bitsBelow(in, limit)), s.chain[in], minBits, s.remedies(in))
+}
+
+// belowOne times a power of two is below that, in logarithms too.
+const belowOne = 0.999
+
+// remedies says what would let the network fit, each by itself: a lower σ, or a
+// smaller range of node in. It says nothing where neither does.
+func (s *scaling) remedies(in int) string {
+	var would []string
+	for sigma := s.opts.Sigma - 1; sigma >= MinSigma; sigma-- {
+		opts := *s.opts
+		opts.Sigma = sigma
+		if s.fits(&opts, s.seen) {
+			would = append(would, fmt.Sprintf("with σ = %d", sigma))
+			break
+		}
+	}
+	// What counts is the power of two above the range.
+	for exp := math.Floor(math.Log2(s.bound(in))); exp > -maxFrac; exp-- {
+		seen := slices.Clone(s.seen)
+		seen[in].Max = belowOne * math.Exp2(exp) / s.opts.Margin
+		if !s.fits(s.opts, seen) {
+			continue
+		}
+		would = append(would, fmt.Sprintf("with inputs within ±%.3g in calibration", seen[in].Max))
+		if margin := math.Exp2(exp) / s.seen[in].Max; margin > 1.01 {
+			would = append(would, fmt.Sprintf("with a margin of %.3g", math.Floor(100*margin)/100))
+		}
+		break
+	}
+	if len(would) == 0 {
+		return ""
+	}
+	return "; it fits " + strings.Join(would, ", or ")
+}
+
+// fits reports whether there are scales for other options, or after another
+// calibration.
+func (s *scaling) fits(opts *Options, seen []NodeCalibration) bool {
+	t := newScaling(s.g, seen, opts)
+	t.tentative = true
+	return t.choose() == nil
+}
