@@ -57,10 +57,20 @@ type ActivationSummary struct {
 	ArgumentFrac uint      `json:"argument_frac"`
 	DroppedBits  uint      `json:"dropped_bits"`
 	MaskBits     uint      `json:"mask_bits"`
-	// Range bounds |y| in the calibrated range; HidingBits is how well a value
-	// in it hides.
+	// Range bounds |y| in the calibrated range, which is 2^RangeBits units of y's
+	// last place; HidingBits is how well a value in it hides. Values up to
+	// ExactRange still compute as they should.
 	Range      float64 `json:"range"`
+	RangeBits  uint    `json:"range_bits"`
 	HidingBits uint    `json:"hiding_bits"`
+	ExactRange float64 `json:"exact_range"`
+	// Calibrated is the largest |y| that the compilation saw, where that is known.
+	Calibrated float64 `json:"calibrated,omitempty"`
+	// A value of up to ValueBits has TruncatedBits dropped, and in any of the layer's
+	// elements of one inference wrongly with a probability of TruncationError at most.
+	ValueBits       int     `json:"value_bits"`
+	TruncatedBits   uint    `json:"truncated_bits"`
+	TruncationError float64 `json:"truncation_error"`
 }
 
 // Summary describes a valid plan.
@@ -93,7 +103,7 @@ func (p *Plan) Summary() *Summary {
 			s.MACs += d.MACs
 			s.Parameters += d.Parameters
 		case OpPolynomial:
-			d.Activation = n.Act.summary(p.Nodes[n.Inputs[0]].Frac)
+			d.Activation = n.activation(p.Nodes[n.Inputs[0]].Frac)
 			s.Activations += n.Shape.Len()
 		}
 	}
@@ -107,18 +117,39 @@ func (p *Plan) Summary() *Summary {
 	return s
 }
 
-// summary describes an activation of inputs of frac fractional bits.
-func (a *Activation) summary(frac uint) *ActivationSummary {
+// Summary describes a valid model: its plan, and what the compilation saw.
+func (m *Model) Summary() *Summary {
+	s := m.Plan.Summary()
+	if m.Calibration == nil {
+		return s
+	}
+	for i := range s.Nodes {
+		if a := s.Nodes[i].Activation; a != nil {
+			a.Calibrated = m.Calibration.Nodes[m.Plan.Nodes[i].Inputs[0]].Max
+		}
+	}
+	return s
+}
+
+// activation describes a polynomial node whose inputs have frac fractional bits.
+func (n *Node) activation(frac uint) *ActivationSummary {
+	a := n.Act
 	s := &ActivationSummary{
-		Degree:       a.Degree(),
-		ArgumentFrac: a.Fa,
-		DroppedBits:  a.Fw,
-		MaskBits:     a.MaskBits,
-		Range:        math.Ldexp(1, int(a.M)-int(frac)),
-		HidingBits:   a.HidingBits(),
+		Degree:          a.Degree(),
+		ArgumentFrac:    a.Fa,
+		DroppedBits:     a.Fw,
+		MaskBits:        a.MaskBits,
+		Range:           math.Ldexp(1, int(a.M)-int(frac)),
+		RangeBits:       a.M,
+		HidingBits:      a.HidingBits(),
+		ExactRange:      math.Ldexp(1, int(n.ExactBits())-int(frac)),
+		TruncationError: n.truncationError(),
 	}
 	for _, alpha := range a.Alpha {
 		s.Coefficients = append(s.Coefficients, math.Ldexp(float64(alpha), -int(a.Q)))
+	}
+	if poly, err := a.pascal(n.Frac); err == nil { // of a valid plan, always
+		s.ValueBits, s.TruncatedBits = poly.Magnitude(a.largestArgument()), poly.Shift()
 	}
 	return s
 }

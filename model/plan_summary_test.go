@@ -25,6 +25,14 @@ func TestTheSummaryCountsWhatAnInferenceCosts(t *testing.T) {
 	if a == nil || a.Round != 2 || a.Degree != 4 || a.HidingBits != 40 || a.Range != 16 || a.Coefficients[1] != 0.5 {
 		t.Errorf("the second activation is %+v", a)
 	}
+	// 4·12 + 10 − 12 bits dropped, of at most 3·(2^16 + 1)^4 + 160·(2^16 + 1)^2·2^24 and so on.
+	if a.RangeBits != 22 || a.TruncatedBits != 46 || a.ValueBits != 66 || a.ExactRange < 4096 || a.TruncationError != 0 || a.Calibrated != 0 {
+		t.Errorf("the second activation is %+v", a)
+	}
+	m := compiledModel(t)
+	if a := m.Summary().Nodes[2].Activation; a.Calibrated != m.Calibration.Nodes[1].Max || a.Calibrated > a.Range/DefaultMargin {
+		t.Errorf("the activation of a compiled model is %+v", a)
+	}
 	if w := s.Nodes[1].WeightFrac; w != 9 {
 		t.Errorf("the first layer's weights have %d fractional bits, not 9", w)
 	}
