@@ -105,6 +105,21 @@ func (s *sections) half(spec Spec, party int) (*Half, error) {
 	return UnmarshalHalf(spec, party, s.bytes(int(n)))
 }
 
+// Size returns the length of the encoding of one party's bundle: with its shares of
+// products given, or expanded from seeds.
+func (s *BundleSpec) Size(party int, given bool) int {
+	size := headerSize + len(s.Plan) + ring.SeedSize + 8*s.vectors(party)
+	for _, a := range s.Activations {
+		size += 8 + a.Powers.Size(party, given)
+	}
+	if party == 0 {
+		for _, l := range s.Linear {
+			size += 8 + l.Size(party, given)
+		}
+	}
+	return size
+}
+
 // vectors is how many words follow the halves.
 func (s *BundleSpec) vectors(party int) int {
 	n := 0

@@ -92,6 +92,19 @@ func (h *Half) RowSize() int {
 	return row
 }
 
+// Size returns the length of the encoding of one party's half: with its columns
+// that are shares of products given, or all of it expanded from a seed.
+func (s Spec) Size(party int, given bool) int {
+	explicit := uint64(0)
+	for i, c := range s.Columns(party) {
+		if c.Product && given {
+			explicit |= 1 << i
+		}
+	}
+	fixed, row := s.sizes(party, explicit)
+	return headerSize + halfFixed + fixed + s.N*row
+}
+
 // sizes returns the bytes of the fixed columns and of one row.
 func (s Spec) sizes(party int, explicit uint64) (fixed, row int) {
 	for i, c := range s.Columns(party) {

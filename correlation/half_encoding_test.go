@@ -51,6 +51,37 @@ func TestDecodingUndoesEncoding(t *testing.T) {
 	})
 }
 
+func TestTheSizeOfAnEncodingIsKnownBeforehand(t *testing.T) {
+	eachHalf(t, 12, func(t *testing.T, h *Half) {
+		products := uint64(0)
+		for i, c := range h.Spec.Columns(h.Party) {
+			if c.Product {
+				products |= 1 << i
+			}
+		}
+		for given, half := range map[bool]*Half{false: h, true: withExplicit(h, products)} {
+			if got, want := h.Spec.Size(h.Party, given), len(encode(t, half)); got != want {
+				t.Errorf("products given %v: %d bytes, not %d", given, got, want)
+			}
+		}
+	})
+	r := testRand(13)
+	for party := range 2 {
+		b := testBundle(r, party)
+		for given, mask := range map[bool]uint64{false: 0, true: 1<<10 - 2} { // all but ρ
+			for l, h := range b.Powers {
+				b.Powers[l] = withExplicit(SeedHalf(h.Spec, party, h.Seed), mask&(1<<len(h.Columns)-1))
+			}
+			for l, h := range b.Linear {
+				b.Linear[l] = withExplicit(SeedHalf(h.Spec, party, h.Seed), mask>>1&1)
+			}
+			if got, want := b.Spec.Size(party, given), len(encode(t, b)); got != want {
+				t.Errorf("bundle of party %d, products given %v: %d bytes, not %d", party, given, got, want)
+			}
+		}
+	}
+}
+
 // TestARangeIsDecodedFromTheHeadAndItsRows takes every range of every mix: it is
 // the slice, and a head and the rows of a slice are ranges of the slice.
 func TestARangeIsDecodedFromTheHeadAndItsRows(t *testing.T) {
