@@ -28,12 +28,21 @@ const (
 	powersFloodSigma = 52
 )
 
-// powersTail is ten standard deviations of the error that rounding c1 makes,
-// in units of its last place: Σ s_i·u_i for u_i uniform in ±1/2 and s_i
-// ternary, its weight itself ten deviations above the mean, 5888 of 8192. A
-// coefficient exceeds it with probability 2^−75, one of the 39·8192 that a
-// reply has at most with 2^−57.
+// powersTail is ten standard deviations of the error that rounding c1 makes, in
+// units of its last place: Σ s_i·u_i for u_i uniform in ±1/2 and s_i ternary, of
+// which at most powersWeight are not zero. A coefficient exceeds it with a
+// probability of at most 2·exp(−6·222²/5888) < 2^−71, since E exp(t·u) ≤
+// exp(t²/24); one of the 39·8192 that a reply has at most with 2^−53.
 const powersTail = 222
+
+// powersWeight bounds the number of coefficients of a secret that are not zero: 5461
+// of 8192 in the mean, and more than ten standard deviations above that with a
+// probability of at most 2^powersWeightBits, by Chernoff's bound exp(−N·D) for D =
+// p·ln(p/q) + (1−p)·ln((1−p)/(1−q)), p = 5888/8192 and q = 2/3.
+const (
+	powersWeight     = 5888
+	powersWeightBits = -74
+)
 
 // powersPlan is the arithmetic of the exchange for one degree and one width of
 // masks: public, the same at both parties, computed in integers alone. Part of
