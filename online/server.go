@@ -23,25 +23,18 @@ var errSpent = errors.New("this batch is over: its correlations are spent; start
 type Server struct {
 	c          *Circuit
 	inferences []serverInference
-
-	incoming []band // the input's, then the activations'
-	outgoing []band // the activations', then the output's
-	inputs   int    // of incoming
-	received int    // of incoming
-	sent     int    // of outgoing
-	shared   int    // of outgoing: the activations of so many are in their shares
-	failed   bool
+	progress
+	failed bool
 }
 
 // serverInference is what the server holds for one inference.
 type serverInference struct {
-	// shares[i] is the server's share of node i mod 2^64, of which the first
-	// rows[i] rows are known: d for an input or activation once the client's
+	// shares[i] is the server's share of node i mod 2^64, of which the rows that
+	// progress says are known: d for an input or activation once the client's
 	// message is in, y_S for what follows from it. Before that an activation's
 	// elements are p_S once they are evaluated, and a linear layer's s + b, what it
 	// adds to W·d.
 	shares [][]uint64
-	rows   []int
 	acts   []serverActivation
 	dither []uint64 // of the output: see [model.Plan.DitherBits]
 }
@@ -65,11 +58,7 @@ func NewServer(c *Circuit, bundles []*correlation.Bundle) (*Server, error) {
 	if err := c.checkBundles(0, bundles); err != nil {
 		return nil, fmt.Errorf("preparing the server's side: %w", err)
 	}
-	s := &Server{c: c, inferences: make([]serverInference, len(bundles))}
-	input, activations, output := c.schedule(len(bundles))
-	s.inputs = len(input)
-	s.incoming = append(input, activations...)
-	s.outgoing = append(activations, output...)
+	s := &Server{c: c, inferences: make([]serverInference, len(bundles)), progress: c.progress(len(bundles))}
 	ring.Parallel(len(bundles), func(g int) { s.inferences[g] = c.prepare(bundles[g]) })
 	return s, nil
 }
@@ -77,7 +66,6 @@ func NewServer(c *Circuit, bundles []*correlation.Bundle) (*Server, error) {
 func (c *Circuit) prepare(b *correlation.Bundle) serverInference {
 	inf := serverInference{
 		shares: make([][]uint64, len(c.plan.Nodes)),
-		rows:   make([]int, len(c.plan.Nodes)),
 		dither: b.Dither(c.plan.DitherBits()),
 	}
 	for i := range c.plan.Nodes {
@@ -128,7 +116,7 @@ func (s *Server) Step(msg []byte) error {
 	b := &s.incoming[s.received]
 	activation := s.received - s.inputs
 	switch {
-	case activation >= s.sent:
+	case !s.answered():
 		s.failed = true
 		return fmt.Errorf("message %d of the client came before what it answers was sent", s.received+1)
 	case len(msg) != b.bytes():
@@ -144,12 +132,7 @@ func (s *Server) Step(msg []byte) error {
 		d := s.inferences[k.g].shares[k.node][k.from:k.to]
 		ring.AddWords(d, msg[8*k.at:][:8*len(d)])
 	})
-	for g := b.g0; g < b.g1; g++ {
-		for _, p := range b.pieces {
-			s.inferences[g].rows[p.node] = p.end
-		}
-	}
-	s.received++
+	s.receive()
 	return nil
 }
 
@@ -166,7 +149,7 @@ func (s *Server) Next(buf []byte) (msg []byte, output bool) {
 		s.compute(b, step)
 	}
 	msg = slices.Grow(buf[:0], b.bytes())[:b.bytes()]
-	output = s.sent >= len(s.incoming)-s.inputs
+	output = s.isOutput(s.sent)
 	blocks := b.blocks(additionBlock)
 	ring.Parallel(len(blocks), func(i int) {
 		k := blocks[i]
@@ -182,38 +165,19 @@ func (s *Server) Next(buf []byte) (msg []byte, output bool) {
 
 // Unanswered returns how many bytes the client has been sent that it has not
 // answered: answers have the length of what they answer.
-func (s *Server) Unanswered() int {
-	n := 0
-	for i := max(0, s.received-s.inputs); i < min(s.sent, len(s.incoming)-s.inputs); i++ {
-		n += s.outgoing[i].bytes()
-	}
-	return n
-}
+func (s *Server) Unanswered() int { return s.unanswered() }
 
 // Done reports whether everything has been sent.
 func (s *Server) Done() bool { return s.sent == len(s.outgoing) }
 
-// ready reports whether what the next message depends on is there.
-func (s *Server) ready() bool {
-	b := &s.outgoing[s.sent]
-	for g := b.g0; g < b.g1; g++ {
-		for _, need := range b.needs {
-			if s.inferences[g].rows[need.node] < need.n {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // compute computes the rows of a step that are not there yet, in all inferences of
-// a band: messages go in order, so all have the same.
+// a band.
 func (s *Server) compute(b *band, step rows) {
-	inferences := s.inferences[b.g0:b.g1]
-	from := inferences[0].rows[step.node]
-	if from >= step.n {
+	from, due := s.advance(b, step)
+	if !due {
 		return
 	}
+	inferences := s.inferences[b.g0:b.g1]
 	n := &s.c.plan.Nodes[step.node]
 	if n.Op == model.OpLinear {
 		// y_S = W·d + s + b
@@ -222,19 +186,16 @@ func (s *Server) compute(b *band, step rows) {
 			dst[g], src[g] = inferences[g].shares[step.node], inferences[g].shares[n.Inputs[0]]
 		}
 		s.c.kernels[s.c.layer[step.node]].AddRows(dst, src, from, step.n)
-	} else {
-		ring.Parallel(len(inferences), func(g int) {
-			inf := &inferences[g]
-			in := make([][]uint64, len(n.Inputs))
-			for j, k := range n.Inputs {
-				in[j] = inf.shares[k]
-			}
-			s.c.plan.PublicRows(step.node, from, step.n, inf.shares[step.node], in...)
-		})
+		return
 	}
-	for g := range inferences {
-		inferences[g].rows[step.node] = step.n
-	}
+	ring.Parallel(len(inferences), func(g int) {
+		inf := &inferences[g]
+		in := make([][]uint64, len(n.Inputs))
+		for j, k := range n.Inputs {
+			in[j] = inf.shares[k]
+		}
+		s.c.plan.PublicRows(step.node, from, step.n, inf.shares[step.node], in...)
+	})
 }
 
 // open writes z_S = y_S + R_S + off of a block of an activation to msg. With z_C in
@@ -257,7 +218,7 @@ func (inf *serverInference) send(msg []byte, k block) {
 // if there is one whose are not computed. Step does it when the client's answer is
 // in; calling it while that is on its way saves the time.
 func (s *Server) Evaluate() bool {
-	if s.failed || s.shared == min(s.sent, len(s.incoming)-s.inputs) {
+	if s.failed || !s.unshared() {
 		return false
 	}
 	blocks := s.outgoing[s.shared].blocks(evaluationBlock)
