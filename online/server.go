@@ -163,6 +163,11 @@ func (s *Server) Next(buf []byte) (msg []byte, output bool) {
 	return msg, output
 }
 
+// MostUnanswered bounds what is sent of a batch before answers are taken, in bytes.
+// It is less than a link's windows hold (link.Options): else both parties could wait
+// for room to send.
+const MostUnanswered = 12 << 20
+
 // Unanswered returns how many bytes the client has been sent that it has not
 // answered: answers have the length of what they answer.
 func (s *Server) Unanswered() int { return s.unanswered() }

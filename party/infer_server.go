@@ -89,7 +89,7 @@ func (v *visit) answer(ctx context.Context, machine *online.Server, out *outbox,
 	for !machine.Done() {
 		var reply []byte
 		var output bool
-		if machine.Unanswered() < mostUnanswered {
+		if machine.Unanswered() < online.MostUnanswered {
 			reply, output = machine.Next(buf)
 		}
 		if reply != nil {
@@ -114,10 +114,6 @@ func (v *visit) answer(ctx context.Context, machine *online.Server, out *outbox,
 	}
 	return nil
 }
-
-// mostUnanswered bounds what is sent of a batch before answers are taken. It is
-// less than the link's windows hold: else both parties could wait for room to send.
-const mostUnanswered = 12 << 20
 
 // awaitClaim waits for the client's claim of n bundles. An honest client has only
 // to write its own: memory is not held for long for one that does nothing.
