@@ -10,10 +10,10 @@ type Pace struct {
 	// Message and Copy are what a message, and each of its bytes, take either party:
 	// as much to send as to receive.
 	Message, Copy float64
-	// Product is a multiplication of a linear layer, Element an element of a node, or
-	// what is opened, added, shifted or summed of it; Power is each power of an
-	// activation's element.
-	Product, Element, Power float64
+	// Product is a multiplication of a linear layer, Weight reading a weight for some
+	// of its rows; Element is an element of a node that is opened, added, shifted or
+	// summed, and Power each power of an activation's element.
+	Product, Weight, Element, Power float64
 }
 
 // Rehearsal is how a batch would go.
@@ -108,7 +108,7 @@ func (r *rehearsal) next() {
 	b := &r.outgoing[r.sent]
 	for _, step := range b.steps {
 		if from, due := r.advance(b, step); due {
-			r.server.work(float64(b.g1-b.g0) * r.compute(step.node, step.n-from))
+			r.server.work(r.compute(b.g1-b.g0, step.node, step.n-from))
 		}
 	}
 	size, output := b.bytes(), r.isOutput(r.sent)
@@ -141,11 +141,13 @@ func (r *rehearsal) step() {
 	r.receive()
 }
 
-// compute returns what so many rows of a node take the server.
-func (r *rehearsal) compute(node, rows int) float64 {
+// compute returns what so many rows of a node take the server, in each of some
+// inferences.
+func (r *rehearsal) compute(inferences, node, rows int) float64 {
 	n := &r.c.plan.Nodes[node]
+	rows *= inferences
 	if n.Op == model.OpLinear {
-		return float64(n.Linear.MACs()) * float64(rows) / float64(n.Shape.H) * r.Product
+		return float64(n.Linear.MACs())*float64(rows)/float64(n.Shape.H)*r.Product + float64(n.Linear.WeightLen())*r.Weight
 	}
 	row := n.Shape.W * n.Shape.C
 	if n.Op == model.OpPool {
