@@ -88,8 +88,10 @@ func (p *Plan) graph() *Graph {
 	g := &Graph{Name: p.Name, Nodes: make([]GraphNode, len(p.Nodes))}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		g.Nodes[i] = GraphNode{Name: n.Name, Op: n.Op, Inputs: n.Inputs, Shape: n.Shape, Linear: n.Linear, Pool: n.Pool}
+		g.Nodes[i] = GraphNode{Name: n.Name, Op: n.Op, Inputs: n.Inputs, Shape: n.Shape, Linear: n.Linear, Pool: n.Pool, Parts: n.Parts}
 		switch n.Op {
+		case OpLinear:
+			g.Nodes[i].Bias = make([]float32, n.BiasLen())
 		case OpPool:
 			g.Nodes[i].Divisor = math.Ldexp(1, int(n.Frac-p.Nodes[n.Inputs[0]].Frac))
 		case OpPolynomial:
