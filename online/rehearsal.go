@@ -150,10 +150,13 @@ func (r *rehearsal) compute(inferences, node, rows int) float64 {
 		return float64(n.Linear.MACs())*float64(rows)/float64(n.Shape.H)*r.Product + float64(n.Linear.WeightLen())*r.Weight
 	}
 	row := n.Shape.W * n.Shape.C
-	if n.Op == model.OpPool {
+	switch n.Op {
+	case model.OpPool:
 		row *= n.Pool.KH * n.Pool.KW
+	case model.OpAdd:
+		row *= len(n.Inputs)
 	}
-	return float64(rows*row*len(n.Inputs)) * r.Element
+	return float64(rows*row) * r.Element
 }
 
 // activations returns what either party takes to evaluate its shares of a message.
