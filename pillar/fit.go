@@ -19,14 +19,15 @@ const (
 	MinWidth = 1.0 / (1 << 20)
 )
 
-// AutoQ asks for the least q from 10 to 24 that costs little: at most a twentieth
+// AutoQ asks for the least q from 10 to 20 that costs little: at most a twentieth
 // of the error that the real fit has anyway, or half a unit of activations with 10
-// fractional bits. Where 24 are too few, or coefficients
-// would grow too large before, the most that there can be are taken.
+// fractional bits. Where 20 are too few, or coefficients would grow too large
+// before, the most that there can be are taken: compiled models hold coefficients
+// of up to 20 places as they are.
 const AutoQ = -1
 
 const (
-	autoLeast, autoMost = 10, 24
+	autoLeast, autoMost = 10, 20
 	autoCost            = 1.05
 	autoUnit            = 1.0 / (1 << 11)
 )

@@ -122,7 +122,7 @@ func (f *fitFlags) run(function string) error {
 		Degree: f.degree, Q: fitted.Q, Alpha: fitted.Alpha, Coefficients: fitted.Coeffs(), Real: fitted.Real,
 		Objective: fitted.Objective, Nodes: fitted.Nodes,
 		Errors: fitErrors(fitted.Errors), RealErrors: fitErrors(fitted.RealErrors), Rounded: fitErrors(rounded),
-		Python: python(fitted.Coeffs()), Activation: f.activation(function, problem),
+		Python: python(fitted.Coeffs()), Activation: f.activation(function, problem, len(fitted.Coeffs())-1),
 	}
 	if f.plot != "" {
 		if err := plotFit(f.plot, &r, problem, fitted); err != nil {
@@ -196,9 +196,9 @@ func parseWeight(s string) (func(float64) float64, error) {
 }
 
 // activation returns what has pascaline model import fit the same polynomial, or
-// nothing where it does not fit such ones.
-func (f *fitFlags) activation(function string, p *pillar.Problem) string {
-	if f.samples != "" || f.weight != "uniform" || p.Step != pillar.StepFor(p.Lo, p.Hi) || f.degree < 2 {
+// nothing where it does not fit such ones, or a model cannot have it for its degree.
+func (f *fitFlags) activation(function string, p *pillar.Problem, degree int) string {
+	if f.samples != "" || f.weight != "uniform" || p.Step != pillar.StepFor(p.Lo, p.Hi) || degree < 2 {
 		return ""
 	}
 	return function + "=" + pillar.Spec{Degree: f.degree, Lo: p.Lo, Hi: p.Hi, Q: p.Q}.String()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func (r *fitReport) print(plot string) error {
 	}
 	fmt.Printf("\noptimal: %d nodes enumerated, none better\n", r.Nodes)
 	if top := len(r.Coefficients) - 1; top < r.Degree {
-		fmt.Printf("degree %d gains nothing over degree %d here; a larger --q may\n", r.Degree, top)
+		fmt.Printf("degree %d gains nothing over degree %d here%s\n", r.Degree, top, r.remedy(top))
 	}
 	fmt.Printf("\nPyTorch:  lambda x: %s\n", r.Python)
 	if r.Activation != "" {
@@ -47,6 +48,18 @@ func (r *fitReport) print(plot string) error {
 		fmt.Printf("plot:     %s\n", plot)
 	}
 	return nil
+}
+
+// remedy says what makes use of the powers above top: a larger q, unless the
+// function has none of them, as odd ones have no even powers.
+func (r *fitReport) remedy(top int) string {
+	bound := max(math.Abs(r.Lo), math.Abs(r.Hi))
+	for k := top + 1; k <= r.Degree; k++ {
+		if math.Abs(r.Real[k])*math.Pow(bound, float64(k)) > 1e-9*r.RealErrors.RMS {
+			return "; a larger --q may"
+		}
+	}
+	return ", whatever q is"
 }
 
 // python returns a polynomial of x by Horner's rule, which one multiplication for
