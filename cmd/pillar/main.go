@@ -23,7 +23,7 @@ func root() *cobra.Command {
 		Long: `pillar makes networks whose activations are polynomials, which pascaline can
 evaluate without seeing the input.`,
 	})
-	cmd.AddCommand(fitCommand())
+	cmd.AddCommand(fitCommand(), trainCommand())
 	return cmd
 }
 

@@ -21,10 +21,11 @@ func TestMain(m *testing.M) {
 // have:
 //
 //	is-picture FILE W H   fail unless FILE is a PNG of at least this size
+//	stripes FOLDER N      write N labelled images, and 50 to test with
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"is-picture": isPicture},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"is-picture": isPicture, "stripes": stripes},
 	})
 }
 

@@ -1,5 +1,14 @@
 package zoo
 
+// leNet is like LeNet-5 (LeCun et al., 1998), wider, with the pools before the
+// activations, so that there are fewer.
+func leNet(t *topology) {
+	n := t.activation(t.pool(t.conv(0, 16, 5, 1), 2, 2, 0))
+	n = t.activation(t.pool(t.conv(n, 32, 5, 1), 2, 2, 0))
+	n = t.activation(t.dense(n, 128))
+	t.dense(n, t.classes)
+}
+
 // miniONN is the network of MiniONN (Liu et al., CCS 2017, figure 13) with batch
 // norm, for CIFAR-10.
 func miniONN(t *topology) {
@@ -12,7 +21,7 @@ func miniONN(t *topology) {
 	n = t.activation(t.conv(n, 64, 3, 1))
 	n = t.activation(t.conv(n, 64, 1, 1))
 	n = t.activation(t.conv(n, 16, 1, 1))
-	t.dense(n, 10)
+	t.dense(n, t.classes)
 }
 
 // vgg16 is VGG-16 (Simonyan and Zisserman, 2014) for CIFAR-10: pools before
@@ -30,7 +39,7 @@ func vgg16(t *topology) {
 	}
 	n = t.activation(t.dense(n, 512))
 	n = t.activation(t.dense(n, 512))
-	t.dense(n, 10)
+	t.dense(n, t.classes)
 }
 
 // resNet18 is ResNet-18 (He et al., 2015, table 1) for CIFAR-10: a stem of 3×3
@@ -42,20 +51,20 @@ func resNet18(t *topology) {
 			n = basicBlock(t, n, channels, stride(stage, block))
 		}
 	}
-	t.dense(t.pool(n, 4, 4, 0), 10)
+	t.dense(t.globalPool(n), t.classes)
 }
 
 // thinResNet is ResNet-(6·blocks+2) for CIFAR (He et al., 2015, section 4.2):
 // three stages of 16, 32 and 64 channels. Where a stage begins, the shortcut is a
 // projection.
-func thinResNet(t *topology, blocks, classes int) {
+func thinResNet(t *topology, blocks int) {
 	n := t.activation(t.conv(0, 16, 3, 1))
 	for stage, channels := range []int{16, 32, 64} {
 		for block := range blocks {
 			n = basicBlock(t, n, channels, stride(stage, block))
 		}
 	}
-	t.dense(t.pool(n, 8, 8, 0), classes)
+	t.dense(t.globalPool(n), t.classes)
 }
 
 // resNet50 is ResNet-50 (He et al., 2015, table 1) for ImageNet, with the strides
@@ -67,7 +76,7 @@ func resNet50(t *topology) {
 			n = bottleneck(t, n, 64<<stage, stride(stage, block))
 		}
 	}
-	t.dense(t.pool(n, 7, 7, 0), 1000)
+	t.dense(t.globalPool(n), t.classes)
 }
 
 // stride returns that of a block: the first of every stage but the first halves

@@ -10,14 +10,16 @@ import (
 // A topology is a graph while it is built: its linear nodes have no weights yet.
 // Every method adds a node behind another and returns the new one's index.
 type topology struct {
-	g      *model.Graph
-	coeffs []float64 // of every activation
+	g       *model.Graph
+	classes int
+	coeffs  []float64 // of every activation
 }
 
-func newTopology(name string, input model.Shape, coeffs []float64) *topology {
+func newTopology(name string, input model.Shape, classes int, coeffs []float64) *topology {
 	return &topology{
-		g:      &model.Graph{Name: name, Nodes: []model.GraphNode{{Name: "image", Op: model.OpInput, Shape: input}}},
-		coeffs: coeffs,
+		g:       &model.Graph{Name: name, Nodes: []model.GraphNode{{Name: "image", Op: model.OpInput, Shape: input}}},
+		classes: classes,
+		coeffs:  coeffs,
 	}
 }
 
@@ -55,6 +57,14 @@ func (t *topology) pool(in, window, stride, pad int) int {
 		StrideH: stride, StrideW: stride, PadTop: pad, PadLeft: pad, PadBottom: pad, PadRight: pad}
 	return t.add(model.GraphNode{Name: "pool", Op: model.OpPool, Inputs: []int{in}, Pool: p, Divisor: float64(window * window),
 		Shape: model.Shape{H: p.OutH(), W: p.OutW(), C: s.C}})
+}
+
+// globalPool adds an average pool over the whole image.
+func (t *topology) globalPool(in int) int {
+	s := t.g.Nodes[in].Shape
+	return t.add(model.GraphNode{Name: "pool", Op: model.OpPool, Inputs: []int{in}, Divisor: float64(s.H * s.W),
+		Pool:  ring.ConvShape{H: s.H, W: s.W, C: s.C, K: s.C, KH: s.H, KW: s.W, StrideH: s.H, StrideW: s.W},
+		Shape: model.Shape{H: 1, W: 1, C: s.C}})
 }
 
 func (t *topology) activation(in int) int {

@@ -35,20 +35,21 @@ type Network struct {
 
 // known is what tells the networks apart.
 type known struct {
-	build func(*topology)
-	side  int // of the image, which has three channels
+	build   func(*topology)
+	classes int
+	side    int // of the image, which has three channels
 	// images is how many images normalise a network, and calibrate it: their
 	// pixels must be many, and one image of the large ones has enough.
 	images int
 }
 
 var networks = map[string]known{
-	"minionn":   {miniONN, 32, 8},
-	"vgg16":     {vgg16, 32, 8},
-	"resnet18":  {resNet18, 32, 4},
-	"resnet32":  {func(t *topology) { thinResNet(t, 5, 100) }, 32, 8},
-	"resnet110": {func(t *topology) { thinResNet(t, 18, 10) }, 32, 8},
-	"resnet50":  {resNet50, 224, 2},
+	"minionn":   {miniONN, 10, 32, 8},
+	"vgg16":     {vgg16, 10, 32, 8},
+	"resnet18":  {resNet18, 10, 32, 4},
+	"resnet32":  {func(t *topology) { thinResNet(t, 5) }, 100, 32, 8},
+	"resnet110": {func(t *topology) { thinResNet(t, 18) }, 10, 32, 8},
+	"resnet50":  {resNet50, 1000, 224, 2},
 }
 
 // Names returns the names of the networks, the cheapest first.
@@ -118,7 +119,7 @@ func (n Network) Graph() *model.Graph {
 func (n Network) Topology() *model.Graph { return n.topology().g }
 
 func (n Network) topology() *topology {
-	t := newTopology(n.String(), model.Shape{H: n.side, W: n.side, C: 3}, activation(n.degree))
+	t := newTopology(n.String(), model.Shape{H: n.side, W: n.side, C: 3}, n.classes, activation(n.degree))
 	n.build(t)
 	return t
 }
