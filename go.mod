@@ -24,9 +24,9 @@ require (
 require github.com/spf13/pflag v1.0.9 // flag errors of the command line in our words
 
 require (
-	github.com/gomlx/compute v0.1.0
-	github.com/gomlx/go-xla v0.4.0
-	github.com/gomlx/gomlx v0.28.1
+	github.com/gomlx/compute v0.1.0 // the pure-Go backend of gomlx
+	github.com/gomlx/go-xla v0.4.0 // the XLA backend of gomlx, with -tags xla
+	github.com/gomlx/gomlx v0.28.1 // graphs of tensors: cmd/pillar trains with them, and nothing else imports it
 )
 
 require (

@@ -38,6 +38,9 @@ func TestImportsPointDown(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
 		pkg, imports := fields[0], fields[1:]
+		if !strings.HasPrefix(pkg, "pascaline/cmd/pillar") && slices.ContainsFunc(imports, func(p string) bool { return strings.HasPrefix(p, "github.com/gomlx/") }) {
+			t.Errorf("%s imports a framework of machine learning: only cmd/pillar does", pkg)
+		}
 		if pkg == "pascaline" || strings.Contains(pkg, "/internal/") {
 			continue
 		}

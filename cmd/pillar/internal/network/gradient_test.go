@@ -63,7 +63,7 @@ func objective(t *testing.T, n *Network, k kernels, q Penalty, strength float64,
 			args = append(args, tensors.FromFlatDataAndDimensions(w, n.Params[i].Dims...))
 		}
 		args = append(args, tensors.FromFlatDataAndDimensions(x, in.C, batch, in.H, in.W), tensors.FromFlatDataAndDimensions(c, n.Classes(), batch))
-		out, err := exec.Exec(args...)
+		out, err := exec.Call(args...)
 		if err != nil {
 			t.Fatal(err)
 		}

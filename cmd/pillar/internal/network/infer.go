@@ -49,7 +49,7 @@ func (f *Inference) Run(state *State, images []*tensors.Tensor) (logits [][]floa
 			args = append(args, t)
 		}
 	}
-	out, err := f.exec.Exec(args...)
+	out, err := f.exec.Call(args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("evaluating %q: %w", f.net.Topology.Name, err)
 	}

@@ -62,9 +62,6 @@ func (k kernels) products(x, y *Node) *Node {
 	return DotGeneral(flat(x), []int{1}, []int{0}, flat(y), []int{1}, []int{0})
 }
 
-// total returns the sum of all elements of x.
-func (k kernels) total(x *Node) *Node { return ReduceAllSum(k.sums(x)) }
-
 // pad adds a layer's padding to an image.
 func pad(x *Node, s ring.ConvShape) *Node {
 	return frame(x, s.PadTop, s.PadLeft, s.PadBottom, s.PadRight)

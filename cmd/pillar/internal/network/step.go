@@ -72,7 +72,7 @@ func (s *Step) Run(state *State, images, labels []*tensors.Tensor, v Scalars) (*
 			args = append(args, t)
 		}
 	}
-	out, err := s.exec.Exec(args...)
+	out, err := s.exec.Call(args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("a training step of %q: %w", s.net.Topology.Name, err)
 	}

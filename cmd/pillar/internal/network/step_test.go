@@ -63,7 +63,7 @@ func TestThePenaltyIsPillars(t *testing.T) {
 		reference := pillar.Penalty{Beta: 0.25, Gamma: float64(gamma), Range: 4.5}
 		layers := [][]float64{tensors.MustCopyFlatData[float64](x)}
 		q := Penalty{Gamma: gamma, Range: reference.Range}
-		out, err := ExecOnceN(goBackend(t).Backend, func(x *Node) []*Node {
+		out, err := CallOnceN(goBackend(t).Backend, func(x *Node) []*Node {
 			return []*Node{q.value(kernels{}, x), q.slope(x)}
 		}, x)
 		if err != nil {
@@ -98,7 +98,7 @@ func TestOptimizersMakeTheStepsOfTheirPapers(t *testing.T) {
 		if o == Adam {
 			rate *= adamCorrection(1)
 		}
-		out, err := ExecOnceN(goBackend(t).Backend, func(w, g *Node) []*Node {
+		out, err := CallOnceN(goBackend(t).Backend, func(w, g *Node) []*Node {
 			var slots []*Node
 			for i := range o.slots() {
 				slots = append(slots, AddScalar(ZerosLike(w), 0.1*float64(i+1)))
