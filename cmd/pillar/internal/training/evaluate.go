@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gomlx/gomlx/core/tensors"
-
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/dataset"
 	"pascaline/ring"
@@ -62,11 +60,6 @@ func class(logits []float32, n, image int) int {
 		}
 	}
 	return best
-}
-
-// dims returns a tensor of values.
-func dims(values []float32, d ...int) *tensors.Tensor {
-	return tensors.FromFlatDataAndDimensions(values, d...)
 }
 
 // splitOff divides a set in two, of which the second has the last count images of an
