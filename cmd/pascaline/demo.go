@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"strconv"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -62,13 +60,6 @@ model to them, and a client: neither server knows the weights or the pictures.`,
 	addNetworkFlag(cmd, &f.network)
 	f.backend.add(cmd)
 	return cmd
-}
-
-// untilUnread returns a context that ends when nobody reads the output any more,
-// so that what the demo started and wrote is cleared away. It is for programs
-// without connections: a broken one raises the same signal.
-func untilUnread(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, syscall.SIGPIPE)
 }
 
 // demo is a running demonstration.
