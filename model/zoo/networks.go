@@ -56,9 +56,9 @@ func resNet18(t *topology) {
 
 // thinResNet is ResNet-(6·blocks+2) for CIFAR (He et al., 2015, section 4.2):
 // three stages of 16, 32 and 64 channels. Where a stage begins, the shortcut is a
-// projection.
-func thinResNet(t *topology, blocks int) {
-	n := t.activation(t.conv(0, 16, 3, 1))
+// projection. The stem may halve the image.
+func thinResNet(t *topology, blocks, stem int) {
+	n := t.activation(t.conv(0, 16, 3, stem))
 	for stage, channels := range []int{16, 32, 64} {
 		for block := range blocks {
 			n = basicBlock(t, n, channels, stride(stage, block))

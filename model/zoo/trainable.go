@@ -14,7 +14,7 @@ import (
 // minutes.
 var small = map[string]func(*topology){
 	"lenet":   leNet,
-	"resnet8": func(t *topology) { thinResNet(t, 1) },
+	"resnet8": func(t *topology) { thinResNet(t, 1, 2) },
 }
 
 // Trainable returns the names of the networks that Topology knows: the small ones,

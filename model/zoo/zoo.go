@@ -47,8 +47,8 @@ var networks = map[string]known{
 	"minionn":   {miniONN, 10, 32, 8},
 	"vgg16":     {vgg16, 10, 32, 8},
 	"resnet18":  {resNet18, 10, 32, 4},
-	"resnet32":  {func(t *topology) { thinResNet(t, 5) }, 100, 32, 8},
-	"resnet110": {func(t *topology) { thinResNet(t, 18) }, 10, 32, 8},
+	"resnet32":  {func(t *topology) { thinResNet(t, 5, 1) }, 100, 32, 8},
+	"resnet110": {func(t *topology) { thinResNet(t, 18, 1) }, 10, 32, 8},
 	"resnet50":  {resNet50, 1000, 224, 2},
 }
 
