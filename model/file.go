@@ -11,7 +11,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"pascaline/internal/whole"
 )
 
 // A .pasc file is a compiled model, or its plan alone:
@@ -309,46 +310,14 @@ func WriteFile(path string, m *Model) error {
 	if m.Weights != nil {
 		mode = 0o600
 	}
-	if err := replaceFile(path, b, mode); err != nil {
+	err = whole.WriteFile(path, mode, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
-}
-
-// replaceFile puts b at path by way of a synced file beside it.
-func replaceFile(path string, b []byte, mode fs.FileMode) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(b); err != nil {
-		return err
-	}
-	if err = f.Chmod(mode); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync() // the new name survives a crash too
 }
 
 // ReadFile reads the file at path: a model, or a plan alone.

@@ -13,6 +13,7 @@ import (
 	"pascaline/dataset"
 	"pascaline/evaluation"
 	"pascaline/internal/commandline"
+	"pascaline/internal/whole"
 	"pascaline/model"
 )
 
@@ -179,22 +180,11 @@ func verdictOn(e *evaluation.Evaluation) error {
 }
 
 // writePage writes the report, whole or not at all.
-func writePage(path string, e *evaluation.Evaluation) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".report-*.html")
-	if err != nil {
-		return fmt.Errorf("--report: %w", err)
+func writePage(path string, e *evaluation.Evaluation) error {
+	if err := whole.WriteFile(path, 0o644, e.WritePage); err != nil {
+		return fmt.Errorf("writing the report %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-			err = fmt.Errorf("writing the report %s: %w", path, err)
-		}
-	}()
-	err = errors.Join(e.WritePage(f), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return nil
 }
 
 // commandLine writes what was run, as a shell takes it.

@@ -1,7 +1,6 @@
 package training
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -11,11 +10,11 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"pascaline/cmd/pillar/internal/network"
+	"pascaline/internal/whole"
 )
 
 // A checkpoint is all that training goes on from, in one file:
@@ -45,7 +44,7 @@ var ErrOther = errors.New("is of a training run with other options or images")
 
 // writeCheckpoint writes a checkpoint to path, whole or not at all.
 func writeCheckpoint(path string, h *header, state *network.State) error {
-	if err := replaceFile(path, func(w io.Writer) error { return encodeCheckpoint(w, h, state) }); err != nil {
+	if err := whole.WriteFile(path, 0o644, func(w io.Writer) error { return encodeCheckpoint(w, h, state) }); err != nil {
 		return fmt.Errorf("writing a checkpoint after epoch %d: %w; the checkpoint before is as it was, and the same command goes on from there", len(h.History), err)
 	}
 	return nil
@@ -78,34 +77,6 @@ func encodeCheckpoint(w io.Writer, h *header, state *network.State) error {
 	}
 	_, err = w.Write(sum.Sum(nil))
 	return err
-}
-
-// replaceFile writes a file in the place of one of this name, or leaves that.
-func replaceFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".checkpoint-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	if err := write(buffered); err != nil {
-		return err
-	}
-	if err := buffered.Flush(); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // readCheckpoint reads a checkpoint of a network whose state has the shapes of like.
