@@ -18,6 +18,7 @@ const (
 
 	maxNodes     = 1 << 14
 	maxInputs    = 64
+	maxParts     = 1 << 13 // of a concatenation
 	maxDim       = 1 << 20
 	maxText      = 256 // bytes of a name or a label
 	maxPlanBytes = 1 << 20

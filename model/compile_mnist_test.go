@@ -35,7 +35,7 @@ func compileMNIST(t testing.TB) (*Graph, *Model, *Report) {
 	}
 	images := mnistImages(t, "train", n)
 	mnistModel.once.Do(func() {
-		g, err := ImportONNXFile(filepath.Join("testdata", "mnist-cnn.onnx"))
+		g, _, err := ImportONNXFile(filepath.Join("testdata", "mnist-cnn.onnx"), ImportOptions{})
 		if err != nil {
 			mnistModel.err = err
 			return

@@ -171,7 +171,7 @@ func TestAGraphThatDoesNotHoldTogetherIsRefused(t *testing.T) {
 }
 
 func BenchmarkFloatEvaluatorMNIST(b *testing.B) {
-	g, err := ImportONNXFile(mnist)
+	g, _, err := ImportONNXFile(mnist, ImportOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -27,4 +27,7 @@ type GraphNode struct {
 	Parts []Part // OpConcat
 
 	Coeffs []float64 // OpPolynomial: P(t) = Σ Coeffs[k] t^k
+	// Replaces is the function of the node's input in whose place an import put
+	// Coeffs on request, if one: see [ImportOptions].
+	Replaces string
 }

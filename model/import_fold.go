@@ -5,37 +5,68 @@ import (
 	"slices"
 )
 
-// folder merges the factors and offsets of single channels into the weights and
+// channels are numbers for the elements of a tensor: they come round again after
+// one, for all elements alike, or after as many as there are channels, or not at
+// all.
+type channels []float64
+
+func (c channels) at(i int) float64 { return c[i%len(c)] }
+
+func nonZero(v float64) bool { return v != 0 }
+
+// same reports whether all numbers are the same.
+func (c channels) same() bool {
+	return !slices.ContainsFunc(c, func(v float64) bool { return v != c[0] })
+}
+
+// every returns the numbers as one for each of n channels; false if they differ from
+// pixel to pixel.
+func (c channels) every(n int) (channels, bool) {
+	if n%len(c) == 0 {
+		return c, true
+	}
+	for i, v := range c {
+		if v != c[i%n] {
+			return nil, false
+		}
+	}
+	return c[:n], true
+}
+
+// folder merges the factors and offsets of single elements into the weights and
 // coefficients next to them.
 type folder struct {
 	consumers map[*step][]*step // one entry for each input that reads the step
 }
 
 // fold removes every opAffine that out depends on: into the steps before it, if
-// nothing else reads what they yield, or else into those behind. It returns the
-// step that yields the network's output.
-func fold(steps []*step, out *step) (*step, error) {
+// nothing else reads what they yield, or else into those behind, or else it becomes
+// a linear layer of its own. It returns the step that yields the network's output.
+func (im *importer) fold(out *step) (*step, error) {
 	f := &folder{consumers: map[*step][]*step{}}
 	live := reachable(out)
-	for _, s := range steps {
+	for _, s := range im.steps {
 		if live[s] {
 			for _, in := range s.inputs {
 				f.consumers[in] = append(f.consumers[in], s)
 			}
 		}
 	}
-	for _, s := range steps {
+	for _, s := range im.steps {
 		if s.Op != opAffine || !live[s] {
 			continue
 		}
 		in := s.inputs[0]
 		switch {
-		case f.takesBefore(in, s, slices.ContainsFunc(s.shift, nonZero)):
+		case f.takesBefore(in, s.scale, s.shift):
 			f.before(in, s.scale, s.shift)
 		case f.takesBehind(s, s.scale, s.shift):
 			f.behind(s, s.scale, s.shift)
 		default:
-			return nil, f.refuse(s)
+			if err := im.diagonal(s); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		f.bypass(s)
 		if s == out {
@@ -45,13 +76,32 @@ func fold(steps []*step, out *step) (*step, error) {
 	return out, nil
 }
 
-func nonZero(v float64) bool { return v != 0 }
-
-// same reports whether all channels have the same factor and offset.
-func (s *step) same() bool { return s.scale.same() && s.shift.same() }
-
-func (c channels) same() bool {
-	return !slices.ContainsFunc(c, func(v float64) bool { return v != c[0] })
+// diagonal makes an opAffine a layer of its own.
+func (im *importer) diagonal(s *step) error {
+	c := s.Shape.C
+	scale, ok := s.scale.every(c)
+	if !ok {
+		return fmt.Errorf("%s multiplies by a constant that differs from pixel to pixel, and follows %s, which cannot take it over;"+
+			" only one number for each channel is supported", s.from, s.inputs[0].from)
+	}
+	n := c
+	if _, even := s.shift.every(c); !even {
+		n = s.Shape.Len()
+	}
+	if err := im.charge(c*c + n); err != nil {
+		return fmt.Errorf("%s: %w", s.from, err)
+	}
+	w, bias := make([]float32, c*c), make([]float32, n)
+	for i := range c {
+		w[i*c+i] = float32(scale.at(i))
+	}
+	for i := range bias {
+		bias[i] = float32(s.shift.at(i))
+	}
+	s.Op, s.Linear, s.W, s.Bias = OpLinear, s.Shape.window(), w, bias
+	im.note(s.from, "follows %s and is a linear layer of its own, which takes fractional bits from its neighbours; directly behind a"+
+		" convolution or linear layer that nothing else reads, or before layers alone, it costs nothing", s.inputs[0].from)
+	return nil
 }
 
 // bypass makes what reads s read its input.
@@ -69,144 +119,109 @@ func (f *folder) bypass(s *step) {
 	}
 }
 
-// takesBefore reports whether p, and what it reads, can take the factors and,
-// if shifted, the offsets of a into themselves.
-func (f *folder) takesBefore(p, a *step, shifted bool) bool {
+// takesBefore reports whether p, and what it reads, can take factors and offsets of
+// its elements into themselves.
+func (f *folder) takesBefore(p *step, scale, shift channels) bool {
 	if len(f.consumers[p]) != 1 {
 		return false
 	}
+	_, each := scale.every(p.Shape.C)
 	switch p.Op {
 	case OpLinear:
-		return true
+		return each
 	case OpPool:
 		// The mean of a window moves with its elements unless some are padding.
-		return !(shifted && padded(p.Pool)) && f.takesBefore(p.inputs[0], a, shifted)
+		_, even := shift.every(p.Shape.C)
+		moves := !slices.ContainsFunc(shift, nonZero) || even && !padded(p.Pool) && p.Divisor == float64(p.Pool.KH)*float64(p.Pool.KW)
+		return each && moves && f.takesBefore(p.inputs[0], scale, shift)
 	case OpAdd:
 		for i, in := range p.inputs {
-			if !f.takesBefore(in, a, shifted && i == 0) {
+			if i > 0 {
+				shift = channels{0}
+			}
+			if !f.takesBefore(in, scale, shift) {
+				return false
+			}
+		}
+		return true
+	case OpConcat:
+		if !p.plain() {
+			return false
+		}
+		for i, in := range p.inputs {
+			if !f.takesBefore(in, p.part(i, scale), p.part(i, shift)) {
 				return false
 			}
 		}
 		return true
 	case OpReshape:
-		return a.same() && f.takesBefore(p.inputs[0], a, shifted)
+		return f.takesBefore(p.inputs[0], scale, shift)
 	case OpPolynomial:
-		return a.same()
+		return scale.same() && shift.same()
 	}
 	return false
 }
 
-// before multiplies the channels that p yields by scale and adds shift.
+// before multiplies the elements that p yields by scale and adds shift.
 func (f *folder) before(p *step, scale, shift channels) {
 	switch p.Op {
 	case OpLinear:
 		k := p.Linear.K
+		scale, _ = scale.every(k)
 		for i, w := range p.W {
 			p.W[i] = float32(float64(w) * scale.at(i%k))
 		}
-		for i, b := range p.Bias {
-			p.Bias[i] = float32(float64(b)*scale.at(i) + shift.at(i))
+		n := len(p.Bias)
+		if _, even := shift.every(k); !even {
+			n = p.Shape.Len()
 		}
-	case OpPool:
+		bias := make([]float32, n)
+		for i := range bias {
+			bias[i] = float32(float64(p.Bias[i%len(p.Bias)])*scale.at(i) + shift.at(i))
+		}
+		p.Bias = bias
+	case OpPool, OpReshape:
 		f.before(p.inputs[0], scale, shift)
 	case OpAdd:
 		f.before(p.inputs[0], scale, shift)
 		for _, in := range p.inputs[1:] {
 			f.before(in, scale, channels{0})
 		}
-	case OpReshape:
-		f.before(p.inputs[0], scale[:1], shift[:1])
+	case OpConcat:
+		for i, in := range p.inputs {
+			f.before(in, p.part(i, scale), p.part(i, shift))
+		}
 	case OpPolynomial:
 		p.Coeffs = polynomial{shift[0]}.plus(p.Coeffs, scale[0])
 	}
 }
 
-// takesBehind reports whether everything that reads p can take the factors and
-// offsets of p's channels into itself, or hand them on.
-func (f *folder) takesBehind(p *step, scale, shift channels) bool {
-	shifted := slices.ContainsFunc(shift, nonZero)
-	for _, c := range f.consumers[p] {
-		ok := false
-		switch c.Op {
-		case OpLinear:
-			ok = !(shifted && padded(c.Linear)) // padding is zero, not the offset
-		case OpPolynomial:
-			ok = scale.same() && shift.same()
-		case opAffine:
-			ok = true
-		case OpPool:
-			ok = !(shifted && padded(c.Pool)) && f.takesBehind(c, scale, shift)
-		case OpReshape:
-			ok = (scale.same() && shift.same() || c.Shape.H*c.Shape.W == 1) &&
-				f.takesBehind(c, scale.flattened(c.Shape.C), shift.flattened(c.Shape.C))
-		}
-		if !ok {
+// plain reports whether a concatenation holds every channel of its inputs once.
+func (s *step) plain() bool {
+	if len(s.Parts) != len(s.inputs) {
+		return false
+	}
+	for i, p := range s.Parts {
+		if p.Input != i || p.Channels != s.inputs[i].Shape.C {
 			return false
 		}
 	}
-	return len(f.consumers[p]) > 0
+	return true
 }
 
-// flattened returns the numbers for the n elements of an image as a vector: in
-// the order H, W, C they come round again with every pixel.
-func (c channels) flattened(n int) channels {
+// part returns those of the numbers for a plain concatenation that are for input i.
+func (s *step) part(i int, c channels) channels {
 	if c.same() {
 		return c[:1]
 	}
-	out := make(channels, n)
-	for i := range out {
-		out[i] = c[i%len(c)]
+	from := 0
+	for _, in := range s.inputs[:i] {
+		from += in.Shape.C
+	}
+	n := s.inputs[i].Shape.C
+	out := make(channels, max(1, len(c)/s.Shape.C)*n)
+	for e := range out {
+		out[e] = c.at(e/n*s.Shape.C + from + e%n)
 	}
 	return out
-}
-
-// behind makes what reads p compute on p's channels times scale plus shift.
-func (f *folder) behind(p *step, scale, shift channels) {
-	for _, c := range f.consumers[p] {
-		switch c.Op {
-		case OpLinear:
-			k := c.Linear.K
-			bias := make([]float64, k) // summed with all its bits
-			for i, w := range c.W {
-				channel := i / k % c.Linear.C
-				bias[i%k] += float64(w) * shift.at(channel)
-				c.W[i] = float32(float64(w) * scale.at(channel))
-			}
-			for i := range bias {
-				c.Bias[i] = float32(float64(c.Bias[i]) + bias[i])
-			}
-		case OpPolynomial:
-			c.Coeffs = polynomial(c.Coeffs).of(polynomial{shift[0], scale[0]})
-		case opAffine:
-			n := max(len(scale), len(shift), len(c.scale), len(c.shift))
-			newScale, newShift := make(channels, n), make(channels, n)
-			for i := range n {
-				newScale[i] = c.scale.at(i) * scale.at(i)
-				newShift[i] = c.scale.at(i)*shift.at(i) + c.shift.at(i)
-			}
-			c.scale, c.shift = newScale, newShift
-		case OpPool:
-			f.behind(c, scale, shift)
-		case OpReshape:
-			f.behind(c, scale.flattened(c.Shape.C), shift.flattened(c.Shape.C))
-		}
-	}
-}
-
-func (f *folder) refuse(s *step) error {
-	in := s.inputs[0]
-	err := fmt.Errorf("%s cannot be folded into a convolution or linear layer: it follows %s", s.from, in.from)
-	if in.Op == OpInput {
-		return fmt.Errorf("%w, and what reads it cannot take it over, as a convolution without padding or a"+
-			" linear layer could; normalise the data before they enter the network", err)
-	}
-	if len(f.consumers[in]) > 1 {
-		return fmt.Errorf("%w, whose output is used elsewhere too;"+
-			" put it directly behind a convolution or linear layer that feeds nothing else", err)
-	}
-	if in.Op == OpPolynomial {
-		return fmt.Errorf("%w, an activation; put batch normalisation before the activation, and use one number for all"+
-			" channels as the coefficient of a polynomial", err)
-	}
-	return fmt.Errorf("%w; put it directly behind a convolution or linear layer that feeds nothing else", err)
 }

@@ -4,100 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"pascaline/internal/onnxpb"
 	"pascaline/ring"
 )
-
-func (im *importer) conv(n *onnxpb.NodeProto) (*value, error) {
-	x, err := im.padded(n, 0)
-	if err != nil {
-		return nil, err
-	}
-	w, err := im.constant(n, 1, "weights")
-	if err != nil {
-		return nil, err
-	}
-	b, err := im.constant(n, 2, "bias")
-	if err != nil {
-		return nil, err
-	}
-	if w == nil {
-		return nil, errors.New("lacks its weights")
-	}
-	if len(x.dims) != 4 || len(w.dims) != 4 {
-		return nil, fmt.Errorf("convolves a tensor of shape %d with weights of shape %d;"+
-			" only two-dimensional convolutions of an N×C×H×W tensor are supported", x.dims, w.dims)
-	}
-	at := attributes{node: n}
-	if group := at.int("group", 1); group != 1 {
-		return nil, fmt.Errorf("has %d groups; use an ordinary convolution (groups=1), which mixes all channels", group)
-	}
-	s := ring.ConvShape{H: x.dims[2], W: x.dims[3], C: x.dims[1], K: w.dims[0], KH: w.dims[2], KW: w.dims[3]}
-	if err := window(&at, x, &s); err != nil {
-		return nil, err
-	}
-	if w.dims[1] != s.C {
-		return nil, fmt.Errorf("its weights of shape %d do not fit a tensor of shape %d", w.dims, x.dims)
-	}
-	if err := im.charge(s.WeightLen()); err != nil {
-		return nil, err
-	}
-	in, err := im.unpaddedStep(x)
-	if err != nil {
-		return nil, err
-	}
-	bias, err := biasOf(b, s.K, 1)
-	if err != nil {
-		return nil, err
-	}
-	// ONNX has the weights as K×C×KH×KW.
-	weights := make([]float32, s.WeightLen())
-	taps := s.KH * s.KW
-	for k := range s.K {
-		for c := range s.C {
-			for t := range taps {
-				weights[(t*s.C+c)*s.K+k] = float32(w.at((k*s.C+c)*taps + t))
-			}
-		}
-	}
-	return im.result(n, linearStep(in, s, weights, bias), []int{1, s.K, s.OutH(), s.OutW()}), nil
-}
-
-// window completes and checks the shape of a convolution or pooling layer of x
-// whose H, W, C, K, KH and KW are set.
-func window(at *attributes, x *value, s *ring.ConvShape) error {
-	if mode := at.string("auto_pad", "NOTSET"); mode != "NOTSET" && mode != "VALID" {
-		return fmt.Errorf("pads automatically (auto_pad=%s); give the padding in numbers (padding=…)", mode)
-	}
-	if kernel := at.sizes("kernel_shape", []int{s.KH, s.KW}, 1); kernel[0] != s.KH || kernel[1] != s.KW {
-		return fmt.Errorf("its kernel is %d, but its weights are for %d×%d", kernel, s.KH, s.KW)
-	}
-	strides := at.sizes("strides", []int{1, 1}, 1)
-	pads := at.sizes("pads", []int{0, 0, 0, 0}, 0)
-	if d := at.sizes("dilations", []int{1, 1}, 1); d[0] != 1 || d[1] != 1 {
-		return fmt.Errorf("is dilated by %d; use dilation=1, with a larger kernel if need be", d)
-	}
-	if at.err != nil {
-		return at.err
-	}
-	s.StrideH, s.StrideW = strides[0], strides[1]
-	s.PadTop, s.PadLeft, s.PadBottom, s.PadRight = pads[0], pads[1], pads[2], pads[3]
-	if p := x.pad; p != nil {
-		s.PadTop, s.PadLeft, s.PadBottom, s.PadRight = s.PadTop+p.top, s.PadLeft+p.left, s.PadBottom+p.bottom, s.PadRight+p.right
-	}
-	return s.Validate()
-}
-
-// unpaddedStep returns the step below x's padding, which the caller takes over.
-func (im *importer) unpaddedStep(x *value) (*step, error) {
-	if x.pad == nil {
-		return im.step(x)
-	}
-	inner := *x
-	inner.pad = nil
-	return im.step(&inner)
-}
 
 // biasOf returns the k elements of a bias times factor; a bias of one element,
 // or none, serves for all.
@@ -106,95 +17,182 @@ func biasOf(t *tensor, k int, factor float64) ([]float32, error) {
 	if t == nil {
 		return bias, nil
 	}
-	if err := t.fits([]int{1, k}); err != nil {
-		return nil, fmt.Errorf("its bias: %w", err)
+	if t.len() != 1 && (t.len() != k || len(t.dims) == 0 || t.dims[len(t.dims)-1] != k) {
+		return nil, fmt.Errorf("its bias of shape %s is not one for %d outputs", shapeText(t.dims), k)
 	}
-	v := t.elements()
 	for i := range bias {
-		bias[i] = float32(factor * v.at(i))
+		bias[i] = float32(factor * t.at(i%t.len()))
 	}
 	return bias, nil
 }
 
+// matrix is a constant factor of a product.
+type matrix struct {
+	rows, columns int
+	at            func(row, column int) float64
+}
+
+// matrixOf returns a constant of two dimensions, and perhaps dimensions of 1 in
+// front, as a matrix times alpha.
+func matrixOf(t *tensor, alpha float64) (*matrix, error) {
+	dims := t.dims
+	for len(dims) > 2 && dims[0] == 1 {
+		dims = dims[1:]
+	}
+	if len(dims) != 2 || t.len() == 0 {
+		return nil, fmt.Errorf("multiplies by a tensor of shape %s; only matrices are supported", shapeText(t.dims))
+	}
+	return &matrix{dims[0], dims[1], func(r, c int) float64 { return alpha * t.at(r*dims[1]+c) }}, nil
+}
+
+func (m *matrix) transposed() *matrix {
+	return &matrix{m.columns, m.rows, func(r, c int) float64 { return m.at(c, r) }}
+}
+
+// gemm imports Gemm: alpha·A·B + beta·C, either factor transposed or not.
 func (im *importer) gemm(n *onnxpb.NodeProto) (*value, error) {
 	at := attributes{node: n}
 	alpha, beta := at.float("alpha", 1), at.float("beta", 1)
-	transA, transB := at.int("transA", 0), at.int("transB", 0)
+	trans := [2]bool{at.int("transA", 0) != 0, at.int("transB", 0) != 0}
 	if at.err != nil {
 		return nil, at.err
 	}
-	if transA != 0 {
-		return nil, errors.New("multiplies the transposed input (transA=1); use nn.Linear on a batch of vectors")
-	}
-	c, err := im.constant(n, 2, "bias")
+	c, err := im.get(n, 2)
 	if err != nil {
 		return nil, err
 	}
-	return im.matrix(n, transB != 0, alpha, func(k int) ([]float32, error) { return biasOf(c, k, beta) })
+	var bias *tensor
+	if c != nil && c.isConstant() {
+		if bias, err = im.constant(n, 2, "bias"); err != nil {
+			return nil, err
+		}
+		c = nil
+	}
+	out, err := im.factors(n, trans, alpha, bias, beta)
+	if err != nil || c == nil {
+		return out, err
+	}
+	if c, err = im.unpadded(im.resolved(c)); err != nil {
+		return nil, err
+	}
+	if c, err = elementwise(n, c, c.poly.times(polynomial{beta}), nil); err != nil {
+		return nil, err
+	}
+	return im.binary(n, "Add", out, c)
 }
 
 func (im *importer) matMul(n *onnxpb.NodeProto) (*value, error) {
-	return im.matrix(n, false, 1, func(k int) ([]float32, error) { return biasOf(nil, k, 1) })
+	return im.factors(n, [2]bool{}, 1, nil, 0)
 }
 
-// matrix multiplies the vector x, input 0, by the constant matrix at input 1
-// times alpha.
-func (im *importer) matrix(n *onnxpb.NodeProto, transposed bool, alpha float64, bias func(k int) ([]float32, error)) (*value, error) {
-	x, err := im.dynamic(n, 0)
+// factors multiplies inputs 0 and 1, of which one is a constant.
+func (im *importer) factors(n *onnxpb.NodeProto, trans [2]bool, alpha float64, bias *tensor, beta float64) (*value, error) {
+	for i := range trans { // which is the constant
+		v, err := im.get(n, 1-i)
+		if err != nil {
+			return nil, err
+		}
+		if v == nil {
+			return nil, errors.New("lacks its matrix")
+		}
+		if !v.isConstant() {
+			continue
+		}
+		t, err := im.constant(n, 1-i, "matrix")
+		if err != nil {
+			return nil, err
+		}
+		m, err := matrixOf(t, alpha)
+		if err != nil {
+			return nil, err
+		}
+		if trans[1-i] {
+			m = m.transposed()
+		}
+		if i == 1 {
+			m = m.transposed() // A·x is the transpose of xᵀ·Aᵀ
+		}
+		x, err := im.dynamic(n, i)
+		if err != nil {
+			return nil, err
+		}
+		if len(x.layout) == 1 { // a row or a column, as is needed
+			x = x.viewed(n, x.layout.ranked(2))
+			out, err := im.product(n, x, m, false, bias, beta)
+			if err == nil {
+				out.layout = out.layout[1:].ranked(len(t.dims) - 1)
+			}
+			return out, err
+		}
+		if len(t.dims) > len(x.layout) {
+			x = x.viewed(n, x.layout.ranked(len(t.dims)))
+		}
+		if trans[i] != (i == 1) {
+			x = x.viewed(n, x.layout.swapped())
+		}
+		return im.product(n, x, m, i == 1, bias, beta)
+	}
+	return nil, fmt.Errorf("multiplies two tensors of the network; one of them must be a constant: attention cannot be computed")
+}
+
+// swapped exchanges the last two axes, if there are two.
+func (l layout) swapped() layout {
+	if len(l) < 2 {
+		return l
+	}
+	out := slices.Clone(l)
+	out[len(l)-1], out[len(l)-2] = l[len(l)-2], l[len(l)-1]
+	return out
+}
+
+// product multiplies the vectors along the last axis of x by m, adds beta times the
+// bias, and transposes the result if asked to.
+func (im *importer) product(n *onnxpb.NodeProto, x *value, m *matrix, transpose bool, bias *tensor, beta float64) (*value, error) {
+	along := len(x.layout) - 1
+	if rows := size(x.layout[along]); rows != m.rows {
+		return nil, fmt.Errorf("its matrix takes %d elements, but its input, of shape %s, has %d", m.rows, shapeText(x.dims()), rows)
+	}
+	p, err := im.pixels(x, along)
 	if err != nil {
 		return nil, err
 	}
-	w, err := im.constant(n, 1, "matrix")
-	if err != nil {
-		return nil, err
-	}
-	if w == nil {
-		return nil, errors.New("lacks its matrix")
-	}
-	if len(x.dims) > 2 || len(w.dims) != 2 {
-		return nil, fmt.Errorf("multiplies a tensor of shape %d by one of shape %d; only a vector by a matrix is supported"+
-			" (flatten images first)", x.dims, w.dims)
-	}
-	rows, columns := w.dims[0], w.dims[1]
-	rowStep, columnStep := columns, 1
-	if transposed {
-		rows, columns = columns, rows
-		rowStep, columnStep = 1, rows
-	}
-	if rows != x.dims[len(x.dims)-1] {
-		return nil, fmt.Errorf("its matrix takes %d elements, but its input has shape %d", rows, x.dims)
-	}
-	s := ring.LinearShape(rows, columns)
+	shape := x.pixelShape(m.rows)
+	s := ring.ConvShape{H: shape.H, W: shape.W, C: m.rows, K: m.columns, KH: 1, KW: 1, StrideH: 1, StrideW: 1}
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	if err := im.charge(s.WeightLen()); err != nil {
 		return nil, err
 	}
-	in, err := im.step(x)
+	in, err := im.shaped(x, shape)
 	if err != nil {
 		return nil, err
 	}
-	b, err := bias(columns)
+	own := bias
+	if transpose || bias != nil && bias.len() != 1 && bias.len() != m.columns {
+		own = nil // added behind
+	}
+	b, err := biasOf(own, m.columns, beta)
 	if err != nil {
 		return nil, err
 	}
 	weights := make([]float32, s.WeightLen())
-	for i := range rows {
-		from := channelFirst(i, x.order)
-		for k := range columns {
-			weights[i*columns+k] = float32(alpha * w.at(from*rowStep+k*columnStep))
+	for i, row := range p.order {
+		for k := range m.columns {
+			weights[row*m.columns+k] = float32(m.at(i, k))
 		}
 	}
-	dims := append([]int(nil), x.dims...)
-	dims[len(dims)-1] = columns
-	return im.result(n, linearStep(in, s, weights, b), dims), nil
-}
-
-// channelFirst returns where element i of an image in the order H, W, C is in
-// the order C, H, W.
-func channelFirst(i int, s Shape) int {
-	return i%s.C*s.H*s.W + i/s.C
+	out := im.result(n, linearStep(in, s, weights, b))
+	if out.layout = p.layout(along, m.columns); transpose {
+		out.layout = out.layout.swapped()
+	}
+	if own != bias {
+		if bias, err = im.combine("Mul", bias, &tensor{double: []float64{beta}}); err != nil {
+			return nil, err
+		}
+		return im.withConstant(n, "Add", out, bias)
+	}
+	return out, nil
 }
 
 func (im *importer) batchNorm(n *onnxpb.NodeProto) (*value, error) {
@@ -210,57 +208,39 @@ func (im *importer) batchNorm(n *onnxpb.NodeProto) (*value, error) {
 	if training != 0 || spatial != 1 {
 		return nil, errors.New("normalises by the batch at hand; export the model for inference (model.eval())")
 	}
-	if len(x.dims) != 2 && len(x.dims) != 4 {
-		return nil, fmt.Errorf("normalises a tensor of shape %d; it must be N×C or N×C×H×W", x.dims)
+	dims := x.dims()
+	if len(dims) < 2 {
+		return nil, fmt.Errorf("normalises a tensor of shape %s; it must be N×C or N×C×H×W", shapeText(dims))
 	}
 	var p [4]*tensor
 	for i, what := range []string{"scale", "offset", "mean", "variance"} {
 		if p[i], err = im.constant(n, i+1, what); err != nil {
 			return nil, err
 		}
-		if p[i] == nil || p[i].len() != x.dims[1] {
-			return nil, fmt.Errorf("its %s has not the %d values that a tensor of shape %d needs", what, x.dims[1], x.dims)
+		if p[i] == nil || p[i].len() != dims[1] {
+			return nil, fmt.Errorf("its %s has not the %d values that a tensor of shape %s needs", what, dims[1], shapeText(dims))
 		}
 	}
-	if err := im.charge(2 * x.dims[1]); err != nil {
+	if err := im.charge(2 * dims[1]); err != nil {
 		return nil, err
 	}
-	scale, shift := make(channels, x.dims[1]), make(channels, x.dims[1])
-	for c := range scale {
+	each := append([]int{dims[1]}, slices.Repeat([]int{1}, len(dims)-2)...)
+	scale, shift := &tensor{dims: each, double: make([]float64, dims[1])}, &tensor{dims: each, double: make([]float64, dims[1])}
+	for c := range dims[1] {
 		deviation := math.Sqrt(p[3].at(c) + epsilon)
 		if !(deviation > 0) { // also when it is no number
 			return nil, fmt.Errorf("the variance of channel %d is %v", c, p[3].at(c))
 		}
-		scale[c] = p[0].at(c) / deviation
-		shift[c] = p[1].at(c) - p[2].at(c)*scale[c]
+		scale.double[c] = p[0].at(c) / deviation
+		shift.double[c] = p[1].at(c) - p[2].at(c)*scale.double[c]
 	}
-	return im.affine(n, x, scale, shift)
-}
-
-// affine returns x with each element along axis 1 times scale plus shift, as a
-// step that [fold] will merge into its neighbours.
-func (im *importer) affine(n *onnxpb.NodeProto, x *value, scale, shift channels) (*value, error) {
-	in, err := im.step(x)
+	a, err := im.operands(x, scale)
 	if err != nil {
 		return nil, err
 	}
-	if len(x.dims) != 4 && !sameOrder(x.order) {
-		scale, shift = scale.channelLast(x.order), shift.channelLast(x.order)
+	b, err := im.operands(x, shift)
+	if err != nil {
+		return nil, err
 	}
-	v := im.result(n, &step{GraphNode: GraphNode{Op: opAffine, Shape: in.Shape}, inputs: []*step{in}, scale: scale, shift: shift}, x.dims)
-	v.order = x.order
-	return v, nil
-}
-
-// channelLast takes numbers for the elements of a flattened image from the
-// order C, H, W to H, W, C.
-func (c channels) channelLast(image Shape) channels {
-	if len(c) == 1 {
-		return c
-	}
-	out := make(channels, len(c))
-	for i := range out {
-		out[i] = c[channelFirst(i, image)]
-	}
-	return out
+	return im.affine(n, x, a, b)
 }

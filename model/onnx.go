@@ -26,26 +26,33 @@ const (
 	// minWeights are the weights that any file may ask for by sharing them
 	// between layers. A larger file may ask for one with each of its bytes, four
 	// times what it holds in float32.
-	minWeights = 1 << 24
+	minWeights = 1 << 26
 	// minOpset is the first version of the operators whose Add and Mul broadcast
 	// as NumPy does, and whose BatchNormalization infers by default.
 	minOpset = 7
 )
 
-// ImportONNXFile reads the ONNX file at path: see [ImportONNX]. The graph is
-// named after the file.
-func ImportONNXFile(path string) (*Graph, error) {
+// ImportONNXFile reads the ONNX file at path, and its weights where they are in
+// files beside it: see [ImportONNX]. The graph is named after the file.
+func ImportONNXFile(path string, opts ImportOptions) (*Graph, []string, error) {
 	data, err := readBounded(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the model: %w", err)
+		return nil, nil, fmt.Errorf("reading the model: %w", err)
 	}
-	g, err := ImportONNX(data)
+	m, err := parseONNX(data)
+	if err == nil {
+		err = readExternal(m, filepath.Dir(path))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: importing the ONNX model: %w", path, err)
+	}
+	g, notes, err := importParsed(m, opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	base := filepath.Base(path)
 	g.Name = plainText(strings.TrimSuffix(base, filepath.Ext(base)))
-	return g, nil
+	return g, notes, nil
 }
 
 func readBounded(path string) ([]byte, error) {
@@ -74,22 +81,30 @@ func readBounded(path string) ([]byte, error) {
 // an image, hold the channels innermost. Weights are permuted to match, those
 // behind a Flatten too.
 //
-// It takes Conv, Gemm, MatMul, BatchNormalization, AveragePool,
-// GlobalAveragePool, Flatten, Reshape, the Add of branches, and polynomials of
-// one tensor however they are spelled with Add, Sub, Mul, Div, Pow and Neg.
-// Batch normalisation and the factors and offsets of single channels are folded
-// into convolutions and matrix products. What it does not take is refused with
-// an error that names the node and says what to use instead.
-func ImportONNX(data []byte) (*Graph, error) {
+// It takes convolutions, matrix products, batch normalisation, average pools and
+// means, sums of branches, channels joined and cut, padding with zeros, changes of
+// layout, and polynomials of one tensor however they are spelled. Batch
+// normalisation and the factors and offsets of single channels are folded into
+// convolutions and matrix products. Functions that are no polynomials are replaced
+// on request. All that it does not take is refused in one error, which names each
+// node and says what to use instead. docs/pytorch.md has the whole list.
+//
+// The notes, if any, are sentences on what the graph does otherwise than the
+// network, or at a cost that another network would not have.
+func ImportONNX(data []byte, opts ImportOptions) (g *Graph, notes []string, err error) {
 	m, err := parseONNX(data)
 	if err != nil {
-		return nil, fmt.Errorf("importing the ONNX model: %w", err)
+		return nil, nil, fmt.Errorf("importing the ONNX model: %w", err)
 	}
-	g, err := importGraph(m, max(minWeights, len(data)))
+	return importParsed(m, opts)
+}
+
+func importParsed(m *onnxpb.ModelProto, opts ImportOptions) (*Graph, []string, error) {
+	g, notes, err := importGraph(m, opts, max(minWeights, proto.Size(m)))
 	if err != nil {
-		return nil, fmt.Errorf("importing the ONNX model: %w", err)
+		return nil, nil, fmt.Errorf("importing the ONNX model: %w", err)
 	}
-	return g, nil
+	return g, notes, nil
 }
 
 func parseONNX(data []byte) (*onnxpb.ModelProto, error) {

@@ -57,7 +57,7 @@ func (t *tensor) uniform() (float64, bool) {
 // decodeTensor checks p's size against its data before it takes any memory.
 func decodeTensor(p *onnxpb.TensorProto) (*tensor, error) {
 	if p.DataLocation == onnxpb.TensorProto_EXTERNAL || len(p.ExternalData) > 0 {
-		return nil, errors.New("its values are in another file; export the model again with the weights inside" +
+		return nil, errors.New("its values are in another file, which was not read; export the model again with the weights inside" +
 			" (torch.onnx.export with external_data=False, or onnx.save with save_as_external_data=False)")
 	}
 	n := 1
@@ -81,10 +81,14 @@ func decodeTensor(p *onnxpb.TensorProto) (*tensor, error) {
 		have, size = len(p.DoubleData), 8
 	case onnxpb.TensorProto_INT64:
 		have, size = len(p.Int64Data), 8
+	case onnxpb.TensorProto_INT32:
+		have = len(p.Int32Data)
+	case onnxpb.TensorProto_BOOL:
+		have, size = len(p.Int32Data), 1
 	case onnxpb.TensorProto_FLOAT16, onnxpb.TensorProto_BFLOAT16:
 		return nil, errors.New("its values have 16 bits; export the model in float32 (model.float())")
 	default:
-		return nil, fmt.Errorf("its type is %v; the import reads float32, float64 and int64", p.DataType)
+		return nil, fmt.Errorf("its type is %v; the import reads float32, float64, int64, int32 and bool", p.DataType)
 	}
 	if raw := len(p.RawData); raw > 0 {
 		if have = raw / size; raw%size != 0 {
@@ -112,6 +116,18 @@ func decodeTensor(p *onnxpb.TensorProto) (*tensor, error) {
 				t.double[i] = math.Float64frombits(binary.LittleEndian.Uint64(p.RawData[8*i:]))
 			}
 		}
+	case onnxpb.TensorProto_INT32, onnxpb.TensorProto_BOOL:
+		t.int = make([]int64, n)
+		for i := range t.int {
+			switch {
+			case len(p.RawData) == 0:
+				t.int[i] = int64(p.Int32Data[i])
+			case size == 1:
+				t.int[i] = int64(p.RawData[i])
+			default:
+				t.int[i] = int64(int32(binary.LittleEndian.Uint32(p.RawData[4*i:])))
+			}
+		}
 	default:
 		if t.int = p.Int64Data; len(p.RawData) > 0 {
 			t.int = make([]int64, n)
@@ -126,37 +142,4 @@ func decodeTensor(p *onnxpb.TensorProto) (*tensor, error) {
 		}
 	}
 	return t, nil
-}
-
-// fits reports whether t can be combined with every element of a value of shape
-// dims such that all elements with the same index along axis 1 meet the same
-// number. A shape of one dimension has no batch, and its only axis counts.
-func (t *tensor) fits(dims []int) error {
-	lead := len(dims) - len(t.dims)
-	if lead < 0 {
-		return fmt.Errorf("a constant of shape %d would give a value of shape %d more dimensions", t.dims, dims)
-	}
-	for i, d := range t.dims {
-		switch {
-		case d == 1 || d == dims[lead+i] && lead+i == channelAxis(dims):
-		case d != dims[lead+i]:
-			return fmt.Errorf("a constant of shape %d does not fit a value of shape %d", t.dims, dims)
-		default:
-			return fmt.Errorf("a constant of shape %d differs from pixel to pixel of a value of shape %d;"+
-				" only one number for each channel can be folded", t.dims, dims)
-		}
-	}
-	return nil
-}
-
-func channelAxis(dims []int) int { return min(1, len(dims)-1) }
-
-// elements returns t's elements: one, or as many as the value that it fits has
-// channels.
-func (t *tensor) elements() channels {
-	v := make(channels, t.len())
-	for i := range v {
-		v[i] = t.at(i)
-	}
-	return v
 }

@@ -213,6 +213,9 @@ func checkWindow(op Op, s ring.ConvShape, in, out Shape) error {
 // checkParts checks that the parts of a concatenation lie within the inputs, that
 // each input is of use, and that together they make up the output.
 func checkParts(parts []Part, inputs []Shape, out Shape) error {
+	if len(parts) > maxParts {
+		return fmt.Errorf("has %d parts; at most %d are taken", len(parts), maxParts)
+	}
 	used := make([]bool, len(inputs))
 	for k, s := range inputs {
 		if s.H != out.H || s.W != out.W {

@@ -101,7 +101,7 @@ func (f *importFlags) run(path string) error {
 	if err := f.check(plan); err != nil {
 		return err
 	}
-	graph, err := model.ImportONNXFile(path)
+	graph, _, err := model.ImportONNXFile(path, model.ImportOptions{})
 	if err != nil {
 		return err
 	}

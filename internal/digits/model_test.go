@@ -16,7 +16,7 @@ func TestAnMNISTNetworkReadsEverySampleWithoutDoubt(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("the model package has no trained network to test with: %v", err)
 	}
-	graph, err := model.ImportONNXFile(path)
+	graph, _, err := model.ImportONNXFile(path, model.ImportOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

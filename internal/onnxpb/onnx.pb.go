@@ -593,6 +593,7 @@ type TensorProto struct {
 	Dims          []int64                   `protobuf:"varint,1,rep,packed,name=dims,proto3" json:"dims,omitempty"`
 	DataType      TensorProto_DataType      `protobuf:"varint,2,opt,name=data_type,json=dataType,proto3,enum=pascaline.onnx.TensorProto_DataType" json:"data_type,omitempty"`
 	FloatData     []float32                 `protobuf:"fixed32,4,rep,packed,name=float_data,json=floatData,proto3" json:"float_data,omitempty"`
+	Int32Data     []int32                   `protobuf:"varint,5,rep,packed,name=int32_data,json=int32Data,proto3" json:"int32_data,omitempty"` // also of bool
 	Int64Data     []int64                   `protobuf:"varint,7,rep,packed,name=int64_data,json=int64Data,proto3" json:"int64_data,omitempty"`
 	Name          string                    `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
 	RawData       []byte                    `protobuf:"bytes,9,opt,name=raw_data,json=rawData,proto3" json:"raw_data,omitempty"`
@@ -650,6 +651,13 @@ func (x *TensorProto) GetDataType() TensorProto_DataType {
 func (x *TensorProto) GetFloatData() []float32 {
 	if x != nil {
 		return x.FloatData
+	}
+	return nil
+}
+
+func (x *TensorProto) GetInt32Data() []int32 {
+	if x != nil {
+		return x.Int32Data
 	}
 	return nil
 }
@@ -1076,12 +1084,14 @@ const file_onnx_proto_rawDesc = "" +
 	"\x06TENSOR\x10\x04\x12\n" +
 	"\n" +
 	"\x06FLOATS\x10\x06\x12\b\n" +
-	"\x04INTS\x10\a\"\xa6\x04\n" +
+	"\x04INTS\x10\a\"\xc5\x04\n" +
 	"\vTensorProto\x12\x12\n" +
 	"\x04dims\x18\x01 \x03(\x03R\x04dims\x12A\n" +
 	"\tdata_type\x18\x02 \x01(\x0e2$.pascaline.onnx.TensorProto.DataTypeR\bdataType\x12\x1d\n" +
 	"\n" +
 	"float_data\x18\x04 \x03(\x02R\tfloatData\x12\x1d\n" +
+	"\n" +
+	"int32_data\x18\x05 \x03(\x05R\tint32Data\x12\x1d\n" +
 	"\n" +
 	"int64_data\x18\a \x03(\x03R\tint64Data\x12\x12\n" +
 	"\x04name\x18\b \x01(\tR\x04name\x12\x19\n" +
