@@ -16,7 +16,34 @@ var functions = []struct {
 	{"gelu", func(x float64) float64 { return x * math.Erfc(-x/math.Sqrt2) / 2 }},
 	{"tanh", math.Tanh},
 	{"sigmoid", sigmoid},
+	{"relu6", func(x float64) float64 { return min(max(0, x), 6) }},
+	{"leakyrelu", func(x float64) float64 { return max(x, x/100) }},
+	{"elu", elu},
+	// Klambauer et al., Self-Normalizing Neural Networks.
+	{"selu", func(x float64) float64 {
+		const scale, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+		if x > 0 {
+			return scale * x
+		}
+		return scale * alpha * elu(x)
+	}},
+	{"mish", func(x float64) float64 { return x * math.Tanh(softplus(x)) }},
+	{"softplus", softplus},
+	{"hardsigmoid", hardSigmoid},
+	{"hardswish", func(x float64) float64 { return x * hardSigmoid(x) }},
 }
+
+func elu(x float64) float64 {
+	if x > 0 {
+		return x
+	}
+	return math.Expm1(x)
+}
+
+// softplus is log(1 + exp(x)) without overflow.
+func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+func hardSigmoid(x float64) float64 { return min(max(0, x+3), 6) / 6 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 

@@ -58,7 +58,7 @@ func TestASpecFitsWhatItSays(t *testing.T) {
 	if err != nil || !slices.Equal(f.Alpha, []int64{322, 512, 160, 0, -3}) {
 		t.Errorf("%+v, %v", f, err)
 	}
-	if _, err := spec.Fit("swish"); err == nil || !strings.Contains(err.Error(), "relu, silu, gelu, tanh, sigmoid") {
+	if _, err := spec.Fit("swish"); err == nil || !strings.Contains(err.Error(), "relu, silu, gelu, tanh, sigmoid, relu6, ") {
 		t.Error(err)
 	}
 }
@@ -71,6 +71,15 @@ func TestFunctionsAreTheUsualOnes(t *testing.T) {
 		"silu":    {0: 0, 1: 0.7310585786, -2: -0.2384058440},
 		"tanh":    {0: 0, 1: 0.7615941560, -2: -0.9640275801},
 		"gelu":    {0: 0, 1: 0.8413447461, -2: -0.0455002639}, // by tanh, 0.8411919906
+		// Of PyTorch, in float64.
+		"relu6":       {-2: 0, 2.5: 2.5, 7: 6},
+		"leakyrelu":   {2.5: 2.5, -2: -0.02},
+		"elu":         {1: 1, -2: -0.8646647168, -1: -0.6321205588},
+		"selu":        {1: 1.0507009874, -2: -1.5201664686, -1: -1.1113307378},
+		"mish":        {1: 0.8650983883, -2: -0.2525014826, 2.5: 2.4713923046},
+		"softplus":    {0: 0.6931471806, 1: 1.3132616875, -2: 0.1269280110, 1000: 1000},
+		"hardsigmoid": {-4: 0, 1: 0.6666666667, -2: 0.1666666667, 4: 1},
+		"hardswish":   {-4: 0, 1: 0.6666666667, -2: -0.3333333333, 4: 4},
 	} {
 		for x, want := range values {
 			if got := known(name)(x); math.Abs(got-want) > 1e-10 {
@@ -78,7 +87,7 @@ func TestFunctionsAreTheUsualOnes(t *testing.T) {
 			}
 		}
 	}
-	if len(Names()) != 5 {
+	if len(Names()) != 13 {
 		t.Errorf("%v are more or fewer than are checked here", Names())
 	}
 }
