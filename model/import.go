@@ -33,9 +33,11 @@ type importer struct {
 	spent     int            // elements of weights and folded constants made so far
 	budget    int            // and how many may be
 	findings  findings
-	notes     []string
-	used      map[string]bool // functions of Activations that the network has
-	outputs   string          // the name of the network's output
+	// placeholders stand for functions that are findings.
+	placeholders map[*onnxpb.NodeProto]*step
+	notes        []string
+	used         map[string]bool // functions of Activations that the network has
+	outputs      string          // the name of the network's output
 }
 
 // step is a node of the graph in the making. Op may be [opAffine] until the
@@ -68,6 +70,7 @@ func importGraph(m *onnxpb.ModelProto, opts ImportOptions, budget int) (*Graph, 
 		values:        map[string]*value{},
 		names:         map[string]int{},
 		used:          map[string]bool{},
+		placeholders:  map[*onnxpb.NodeProto]*step{},
 	}
 	var err error
 	if im.opset, err = operatorSet(m); err != nil {

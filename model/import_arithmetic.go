@@ -86,6 +86,9 @@ func (im *importer) binary(n *onnxpb.NodeProto, op string, a, b *value) (*value,
 	if !slices.Equal(a.dims(), b.dims()) {
 		return nil, fmt.Errorf("combines tensors of shapes %s and %s; they must have the same shape", shapeText(a.dims()), shapeText(b.dims()))
 	}
+	if a.base != b.base {
+		a, b = im.resolved(a), im.resolved(b)
+	}
 	if a.base == b.base && a.layout.equal(b.layout) {
 		if v, err := im.together(n, op, a, b); v != nil || err != nil {
 			return v, err

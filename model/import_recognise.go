@@ -124,5 +124,21 @@ func (im *importer) replaced(e *expression) *expression {
 		return out
 	}
 	im.findings.add(im, e.f.node, wrong)
-	return &expression{base: im.add(&step{GraphNode: GraphNode{Op: OpPolynomial, Shape: e.base.Shape, Coeffs: []float64{0, 0, 1}}, inputs: []*step{e.base}}, e.last), poly: identity()}
+	return im.placeholder(e)
+}
+
+// placeholder returns what stands for an expression whose function could not be
+// replaced, so that the nodes behind are looked at too: the same for all that was
+// made of that function.
+func (im *importer) placeholder(e *expression) *expression {
+	s := im.placeholders[e.f.node]
+	if s == nil {
+		s = im.add(&step{GraphNode: GraphNode{Op: OpPolynomial, Shape: e.base.Shape, Coeffs: []float64{0, 0, 1}}, inputs: []*step{e.base}}, e.last)
+		im.placeholders[e.f.node] = s
+	}
+	out := &expression{base: s, poly: identity()}
+	if e.poly.constant() && e.f.factor.constant() {
+		out.poly = polynomial{e.poly[0], e.f.factor[0]}
+	}
+	return out
 }

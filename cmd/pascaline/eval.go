@@ -19,6 +19,7 @@ import (
 
 type evalFlags struct {
 	data, split, graph string
+	activations        activationFlags
 	holdOut            float64
 	count, private     int
 	fit, invert        bool
@@ -45,7 +46,7 @@ class: DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS with --hold-out.
 
 A compiled model has rounded weights, and without --graph it is those that are
 computed with in real numbers. --graph names the ONNX file that it was compiled
-from, to compare with that.
+from, to compare with that, and --activation what stood for its functions then.
 
 It fails where private inference names another class than fixed point, unless
 the two tie, or where a logit is off by more than a twentieth of their range.`,
@@ -66,6 +67,7 @@ the two tie, or where a logit is off by more than a twentieth of their range.`,
 	flags.BoolVar(&f.fit, "fit", false, "resize images of another size than the model's")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
 	flags.StringVar(&f.graph, "graph", "", "the ONNX file that the model was compiled from, to compute with in real numbers")
+	f.activations.add(cmd)
 	flags.IntVar(&f.private, "private", 0, "also classify so many of the images privately")
 	f.backend.add(cmd)
 	flags.StringVar(&f.report, "report", "", "write the report as a page for a browser to this file, ending in .html")
@@ -79,6 +81,8 @@ func (f *evalFlags) check() error {
 	switch {
 	case f.count < 0:
 		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.count)
+	case len(f.activations) > 0 && f.graph == "":
+		return fmt.Errorf("--activation is for the functions of an ONNX file: name it with --graph")
 	case f.private < 0:
 		return fmt.Errorf("--private is %d; it must be positive, or 0 for none", f.private)
 	case f.count > 0 && f.private > f.count:
@@ -110,7 +114,7 @@ func (f *evalFlags) run(ctx context.Context, path string) (err error) {
 	}
 	var graph *model.Graph
 	if f.graph != "" {
-		if graph, err = model.ImportONNXFile(f.graph); err != nil {
+		if graph, _, err = f.activations.importModel(f.graph); err != nil {
 			return fmt.Errorf("--graph: %w", err)
 		}
 	}

@@ -23,19 +23,23 @@ type importFlags struct {
 	images            int
 	fit, invert       bool
 	sigma             uint
+	activations       activationFlags
 	asJSON            bool
 }
 
 // importReport is the JSON form of what import did.
 type importReport struct {
-	Model       string      `json:"model"` // path of the file with the weights
-	Plan        string      `json:"plan"`  // path of the file without
-	Images      int         `json:"calibration_images"`
-	OutputMax   float64     `json:"output_max"`
-	OutputError float64     `json:"output_error"`
-	Agreement   float64     `json:"agreement"`
-	Warning     string      `json:"warning,omitempty"`
-	Compiled    *planReport `json:"compiled"`
+	Model       string  `json:"model"` // path of the file with the weights
+	Plan        string  `json:"plan"`  // path of the file without
+	Images      int     `json:"calibration_images"`
+	OutputMax   float64 `json:"output_max"`
+	OutputError float64 `json:"output_error"`
+	Agreement   float64 `json:"agreement"`
+	Warning     string  `json:"warning,omitempty"`
+	*importNotes
+	// Escapes says which layers' inputs leave the range of a polynomial's fit.
+	Escapes  []string    `json:"escapes,omitempty"`
+	Compiled *planReport `json:"compiled"`
 }
 
 func importCommand() *cobra.Command {
@@ -48,11 +52,19 @@ constants, chooses fixed-point scales from the calibration images, and checks
 that every layer fits the bit budget. It writes OUT.pasc, which holds the weights
 and stays with the server, and OUT.plan, which holds none and goes to clients.
 
-Activations must be polynomials of degree 2 to 8, and pools average pools.
+Activations must be polynomials of degree 2 to 8, and pools average pools. Other
+activations become polynomials on request: --activation relu=poly:4:5 fits one of
+degree 4 on [-5, 5] for every ReLU. A network that was not trained with it must be
+expected to lose accuracy; docs/pytorch.md says how to train it so that it does not,
+and what import takes. Functions are relu, relu6, leakyrelu, elu, selu, gelu, silu, mish,
+sigmoid, hardsigmoid, hardswish, tanh and softplus; and clip and softmax, which can
+be left out: clip=drop, softmax=drop.
+
 Calibrate on images like those to come: a hundred or more.`,
-		Example: "  pascaline model import net.onnx --calibrate train-images-idx3-ubyte.gz -o net.pasc",
-		Args:    commandline.OneArgument("an ONNX model"),
-		RunE:    func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
+		Example: `  pascaline model import net.onnx --calibrate train-images-idx3-ubyte.gz -o net.pasc
+  pascaline model import resnet.onnx --activation relu=poly:4:5 --calibrate images/ -o net.pasc`,
+		Args: commandline.OneArgument("an ONNX model"),
+		RunE: func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.calibrate, "calibrate", nil, "images like those to come: a folder, an IDX file or pictures; repeat for more")
@@ -61,6 +73,7 @@ Calibrate on images like those to come: a hundred or more.`,
 	flags.BoolVar(&f.fit, "fit", false, "resize pictures of another size than the model's")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white in the calibration images")
 	flags.StringSliceVar(&f.labels, "labels", nil, "names of the outputs, separated by commas")
+	f.activations.add(cmd)
 	flags.UintVar(&f.sigma, "sigma", model.DefaultSigma, "bits with which every opened value hides at least")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	cmd.MarkFlagRequired("calibrate")
@@ -101,9 +114,12 @@ func (f *importFlags) run(path string) error {
 	if err := f.check(plan); err != nil {
 		return err
 	}
-	graph, _, err := model.ImportONNXFile(path, model.ImportOptions{})
+	graph, notes, err := f.activations.importModel(path)
 	if err != nil {
 		return err
+	}
+	for _, n := range notes.Notes {
+		fmt.Fprintln(os.Stderr, "note:", n)
 	}
 	if n := graph.Nodes[len(graph.Nodes)-1].Shape.Len(); len(f.labels) > 0 && len(f.labels) != n {
 		return fmt.Errorf("--labels has %s, and the model has %s", count(len(f.labels), "name"), count(n, "output"))
@@ -126,6 +142,10 @@ func (f *importFlags) run(path string) error {
 	if err != nil {
 		return err
 	}
+	escapes := notes.escapes(measured.Layers)
+	for _, e := range escapes {
+		fmt.Fprintln(os.Stderr, "warning:", e)
+	}
 	if err := writeModel(f.out, plan, m); err != nil {
 		return err
 	}
@@ -133,11 +153,13 @@ func (f *importFlags) run(path string) error {
 		return printJSON(importReport{
 			Model: f.out, Plan: plan, Images: measured.Samples,
 			OutputMax: measured.OutputMax, OutputError: measured.OutputError, Agreement: measured.Agreement,
-			Warning: warning, Compiled: &planReport{m.Plan.Summary(), m.Plan.Labels},
+			Warning: warning, importNotes: notes, Escapes: escapes, Compiled: &planReport{m.Plan.Summary(), m.Plan.Labels},
 		})
 	}
 	printPlan(m.Plan)
-	fmt.Printf("\non %s of calibration: largest output %.3g, fixed point differs by at most %.3g, %.2f %% the same class\n",
+	fmt.Println()
+	notes.print()
+	fmt.Printf("on %s of calibration: largest output %.3g, fixed point differs by at most %.3g, %.2f %% the same class\n",
 		count(measured.Samples, "image"), measured.OutputMax, measured.OutputError, 100*measured.Agreement)
 	fmt.Printf("%s holds the weights: keep it on the server\n%s holds none: give it to clients\n", f.out, plan)
 	return nil

@@ -230,7 +230,7 @@ func testdataInScript(ts *testscript.TestScript, neg bool, args []string) {
 	for _, name := range args {
 		b, err := os.ReadFile(filepath.Join(wd, "..", "..", "model", "testdata", name))
 		ts.Check(err)
-		ts.Check(os.WriteFile(ts.MkAbs(name), b, 0o666))
+		ts.Check(os.WriteFile(ts.MkAbs(filepath.Base(name)), b, 0o666))
 	}
 }
 
