@@ -254,7 +254,7 @@ func TestFixedPointAgreesWithTheNetworkThatItWasCompiledFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	original, err := model.ImportONNXFile(filepath.Join("..", "model", "testdata", "mnist-cnn.onnx"))
+	original, _, err := model.ImportONNXFile(filepath.Join("..", "model", "testdata", "mnist-cnn.onnx"), model.ImportOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
