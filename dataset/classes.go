@@ -3,7 +3,6 @@ package dataset
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"image/color"
 	"math"
@@ -92,7 +91,7 @@ func readSplitClasses(dir string, entries []entry, split Split, o SetOptions) (*
 // readHeldOut reads dir/CLASS, or the share of it that is held out.
 func readHeldOut(dir string, split Split, o SetOptions) (*Set, error) {
 	if split == Test && o.HoldOut == 0 {
-		return nil, errors.New("it has no splits: hold out a share of it, or put the pictures into folders train and test, a folder for each class in either")
+		return nil, ErrNoSplits
 	}
 	folders, err := classFolders(dir, "")
 	if err != nil {

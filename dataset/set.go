@@ -104,6 +104,14 @@ const maxSetBytes = 1<<31 - 1
 // errLargeSet is the end of an error about a set larger than maxSetBytes.
 var errLargeSet = errors.New("more than 2 GiB of pixels: pass a limit to read only the first images, or a smaller size to fit them to")
 
+// Errors of HoldOut, whose name in a command the caller knows.
+var (
+	// ErrNoSplits says that a set has no test split and HoldOut makes none.
+	ErrNoSplits = errors.New("it has no splits: hold out a share of it, or put the pictures into folders train and test, a folder for each class in either")
+	// ErrSplits says that there is nothing to hold out for a test split.
+	ErrSplits = errors.New("has a test split of its own: hold out nothing")
+)
+
 // options returns o for images that are h×w×c by themselves.
 func (o SetOptions) options(h, w, c int) (Options, error) {
 	p := Options{H: o.H, W: o.W, C: o.C, Fit: o.Fit, Invert: o.Invert}
@@ -149,7 +157,7 @@ func ReadSet(dir string, split Split, o SetOptions) (*Set, error) {
 		return nil, fmt.Errorf("reading data set %s: %w", dir, err)
 	}
 	if o.HoldOut > 0 && found.split {
-		return nil, fmt.Errorf("reading data set %s: it is %s and has a test split of its own: hold out nothing", dir, found.format)
+		return nil, fmt.Errorf("reading data set %s: it is %s and %w", dir, found.format, ErrSplits)
 	}
 	s, err := found.read(split, o)
 	if err != nil {

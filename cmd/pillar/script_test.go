@@ -21,11 +21,12 @@ func TestMain(m *testing.M) {
 // have:
 //
 //	is-picture FILE W H   fail unless FILE is a PNG of at least this size
-//	stripes FOLDER N      write N labelled images, and 50 to test with
+//	stripes FOLDER N [pictures]   write N labelled images, and 50 to test with, as
+//	                              IDX files; or N as pictures by class
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"is-picture": isPicture, "stripes": stripes},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"is-picture": isPicture, "stripes": stripesInScript},
 	})
 }
 

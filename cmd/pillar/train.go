@@ -56,15 +56,17 @@ them inside (PILLAR): it is β for batches of 128, from 1e-6 to 1e-2.
 After every epoch a checkpoint is written. Run the same command again, and training
 goes on from there, with the result that it would have had.
 
-With the Go toolchain's GOEXPERIMENT=simd at build time, training is several times
+Built with "GOEXPERIMENT=simd go build ./cmd/pillar", training is several times
 faster.`, strings.Join(zoo.Trainable(), ", ")),
-		Example: `  GOEXPERIMENT=simd go build ./cmd/pillar
-  pillar train lenet --data mnist --out trained --shift 2
+		Example: `  pillar train lenet --data mnist --out trained --shift 2
   pillar train resnet8 --data fashion-mnist --out trained --flip --penalty 1e-4
   pillar train lenet --data mnist --out baseline --shift 2 --relu`,
 		Args: commandline.OneArgument("a network"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Network = args[0]
+			if f.relu && cmd.Flags().Changed("activation") {
+				return fmt.Errorf("--relu and --activation %s: a network has one of them, leave out the other", f.Activation)
+			}
 			return f.run(cmd.Context())
 		},
 	}
@@ -111,7 +113,10 @@ func (f *trainFlags) check() error {
 		return fmt.Errorf("--count is %d; take 0 for all images or more", f.count)
 	}
 	if f.relu {
-		f.Activation, f.Clip = training.Relu, false
+		f.Activation = training.Relu
+	}
+	if f.Activation == training.Relu {
+		f.Clip = false // as in every run with it
 	}
 	if f.Penalty.Beta == 0 {
 		f.Penalty = pillar.Penalty{} // as in every run without
@@ -136,23 +141,14 @@ func (f *trainFlags) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := f.setOptions()
-	if err != nil {
-		return err
-	}
-	o.Limit = f.count
-	train, err := dataset.ReadSet(f.data, dataset.Train, o)
+	train, test, err := f.read()
 	if err != nil {
 		return err
 	}
 	if f.HoldOut == -1 {
 		f.HoldOut = min(1000, train.Len()/10)
 	}
-	o.Limit = 0
-	test, err := dataset.ReadSet(f.data, dataset.Test, o)
-	if err != nil {
-		return err
-	}
+	describeData(os.Stderr, train, test, f.HoldOut)
 	report := trainReport{Network: f.Network, Data: train.Name, Activation: f.Activation}
 	for i := range f.seeds {
 		options, out := f.Options, f.out
@@ -172,19 +168,6 @@ func (f *trainFlags) run(ctx context.Context) error {
 	}
 	report.print(os.Stdout)
 	return nil
-}
-
-// setOptions says how pictures are read.
-func (f *trainFlags) setOptions() (dataset.SetOptions, error) {
-	o := dataset.SetOptions{C: f.channel, HoldOut: f.holdOut}
-	if f.fit == "" {
-		return o, nil
-	}
-	if n, err := fmt.Sscanf(f.fit, "%dx%d", &o.H, &o.W); n != 2 || err != nil || o.H < 1 || o.W < 1 {
-		return o, fmt.Errorf("--fit is %q; take a height and a width, such as 32x32", f.fit)
-	}
-	o.Fit = true
-	return o, nil
 }
 
 // train makes one run, up to the files of the trained network.
@@ -233,7 +216,7 @@ func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Op
 
 // compile compiles what a run has trained, and says how accurate it is then.
 func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *dataset.Set, out string, r *trainedRun) error {
-	m, err := run.Compile(test.Classes)
+	m, err := run.Compile()
 	if err != nil {
 		return fmt.Errorf("the network is trained and cannot be evaluated privately: %w", err)
 	}

@@ -12,8 +12,8 @@ import (
 const calibrationImages = 1000
 
 // Compile compiles the network as trained so far, with scales that fit the images it
-// was trained on.
-func (r *Run) Compile(labels []string) (*model.Model, error) {
+// was trained on, and their classes as its labels.
+func (r *Run) Compile() (*model.Model, error) {
 	g, err := r.Graph()
 	if err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func (r *Run) Compile(labels []string) (*model.Model, error) {
 	for i := range calibration {
 		calibration[i] = r.train.Image(i).Pixels
 	}
-	m, _, err := model.Compile(g, calibration, model.Options{Labels: labels})
+	m, _, err := model.Compile(g, calibration, model.Options{Labels: r.train.Classes})
 	return m, err
 }
 

@@ -151,7 +151,7 @@ func TestAFoldedNetworkIsTheTrainedOne(t *testing.T) {
 			}
 		}
 	}
-	m, err := r.Compile(set.Classes)
+	m, err := r.Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
