@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,9 +11,7 @@ import (
 
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
-	"pascaline/dataset"
 	"pascaline/internal/commandline"
-	"pascaline/model"
 	"pascaline/model/zoo"
 	"pascaline/pillar"
 )
@@ -97,7 +93,7 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 	flags.Uint64Var(&f.Seed, "seed", 1, "where randomness begins")
 	flags.IntVar(&f.seeds, "seeds", 1, "train so many times, with seeds one after the other, and report the mean")
 	flags.StringVar(&f.backend, "backend", "go", "what computes: go, or xla where it is built in")
-	flags.BoolVar(&f.fresh, "fresh", false, "begin anew, whatever checkpoint is there")
+	flags.BoolVar(&f.fresh, "fresh", false, "throw away what an earlier run left in --out, and begin anew")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	cmd.MarkFlagRequired("data")
 	cmd.MarkFlagRequired("out")
@@ -164,82 +160,26 @@ func (f *trainFlags) run(ctx context.Context) error {
 	}
 	report.mean()
 	if f.asJSON {
-		return printJSON(report)
+		if err := printJSON(report); err != nil {
+			return err
+		}
+	} else {
+		report.print(os.Stdout)
 	}
-	report.print(os.Stdout)
+	if failed := report.uncompiled(); len(failed) > 0 {
+		return fmt.Errorf("%d of %d networks are trained and cannot be evaluated privately: seed %d: %s%s",
+			len(failed), len(report.Runs), failed[0].Seed, failed[0].Uncompiled, f.advice(failed[0]))
+	}
 	return nil
 }
 
-// train makes one run, up to the files of the trained network.
-func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Options, train, test *dataset.Set, out string) (*trainedRun, error) {
-	if err := os.MkdirAll(out, 0o777); err != nil {
-		return nil, fmt.Errorf("making the folder for checkpoints: %w", err)
+// advice says what helps where values are too large to be compiled.
+func (f *trainFlags) advice(r *trainedRun) string {
+	switch {
+	case !(largestOf(r.Largest) > 100):
+		return ""
+	case f.Penalty.Beta == 0:
+		return "; its values escape the range, --penalty 1e-4 teaches them to stay inside"
 	}
-	checkpoint := filepath.Join(out, "checkpoint")
-	if f.fresh {
-		if err := os.Remove(checkpoint); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("beginning anew: %w", err)
-		}
-	}
-	run, err := training.New(o, train, b, checkpoint)
-	if errors.Is(err, training.ErrOther) {
-		return nil, fmt.Errorf("%w; with --fresh it is thrown away, and another --out leaves it", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	display := newTrainDisplay(os.Stderr, o, run.History)
-	if err := run.Train(ctx, display.progress, display.done); err != nil {
-		display.finish()
-		if ctx.Err() != nil && len(run.History) > 0 {
-			return nil, &commandline.Partial{Err: err, Done: fmt.Sprintf("%d of %d epochs are in %s; run it again to go on", len(run.History), o.Epochs, checkpoint)}
-		}
-		return nil, err
-	}
-	display.finish()
-	r := &trainedRun{Seed: o.Seed, History: run.History}
-	float, err := run.Evaluate(ctx, test)
-	if err != nil {
-		return nil, err
-	}
-	r.Float, r.TestImages, r.Largest = float.Accuracy(), float.Images, finite(float.Largest)
-	if o.Activation != training.Relu {
-		if err := f.compile(ctx, run, test, out, r); err != nil {
-			return nil, err
-		}
-	}
-	return r, writeJSON(filepath.Join(out, "report.json"), struct {
-		Options training.Options `json:"options"`
-		*trainedRun
-	}{o, r})
-}
-
-// compile compiles what a run has trained, and says how accurate it is then.
-func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *dataset.Set, out string, r *trainedRun) error {
-	m, err := run.Compile()
-	if err != nil {
-		return fmt.Errorf("the network is trained and cannot be evaluated privately: %w", err)
-	}
-	fixed, err := training.EvaluateFixed(ctx, m, test, nil)
-	if err != nil {
-		return err
-	}
-	r.Fixed = fixed.Accuracy()
-	r.Model = filepath.Join(out, f.Network+".pasc")
-	if err := model.WriteFile(r.Model, m); err != nil {
-		return err
-	}
-	return model.WriteFile(strings.TrimSuffix(r.Model, ".pasc")+".plan", m.PlanOnly())
-}
-
-// writeJSON writes v as indented JSON.
-func writeJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o666); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	return nil
+	return "; its values escape the range, a larger --penalty or a lower --rate helps"
 }

@@ -4,11 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"pascaline/cmd/pillar/internal/training"
 )
@@ -28,6 +24,9 @@ type trainReport struct {
 // trainedRun is one training run.
 type trainedRun struct {
 	Seed       uint64  `json:"seed"`
+	Data       string  `json:"data"`   // the name of the set
+	Digest     string  `json:"digest"` // of the images of its training split
+	Images     int     `json:"images"` // trained on in every epoch
 	TestImages int     `json:"testImages"`
 	Float      float64 `json:"float"`           // accuracy on the test split, in real numbers
 	Fixed      float64 `json:"fixed,omitempty"` // in the integers of private inference
@@ -35,7 +34,10 @@ type trainedRun struct {
 	// split, where nothing is clipped.
 	Largest []float64        `json:"largest"`
 	History []training.Epoch `json:"history"`
-	Model   string           `json:"model,omitempty"`
+	// Model is the compiled network's file, and Uncompiled why there is none, of a
+	// network whose activations are polynomials.
+	Model      string `json:"model,omitempty"`
+	Uncompiled string `json:"uncompiled,omitempty"`
 }
 
 func (r *trainedRun) seconds() (s float64) {
@@ -52,17 +54,35 @@ func (r *trainReport) mean() {
 		r.Fixed += r.Runs[i].Fixed / n
 		r.Seconds += r.Runs[i].seconds() / n
 	}
+	if len(r.uncompiled()) > 0 {
+		r.Fixed = 0 // the others are no measure of all
+	}
+}
+
+// uncompiled returns the runs that should have been compiled and could not be.
+func (r *trainReport) uncompiled() (runs []*trainedRun) {
+	for i := range r.Runs {
+		if r.Runs[i].Uncompiled != "" {
+			runs = append(runs, &r.Runs[i])
+		}
+	}
+	return runs
 }
 
 func (r *trainReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%s on %s, %s: accuracy on the %d test images\n", r.Network, r.Data, r.Activation, r.Runs[0].TestImages)
+	model := ""
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		fmt.Fprintf(w, "  seed %-4d  float %6.2f %%", run.Seed, 100*run.Float)
-		if run.Model != "" {
+		switch {
+		case run.Model != "":
 			fmt.Fprintf(w, "   fixed point %6.2f %%", 100*run.Fixed)
+			model = run.Model
+		case run.Uncompiled != "":
+			fmt.Fprint(w, "   not in fixed point")
 		}
-		fmt.Fprintf(w, "   largest pre-activation %.3g   trained in %s\n", largestOf(run.Largest), time.Duration(run.seconds()*float64(time.Second)).Round(time.Second))
+		fmt.Fprintf(w, "   largest pre-activation %s   trained in %s\n", magnitude(largestOf(run.Largest)), time.Duration(run.seconds()*float64(time.Second)).Round(time.Second))
 	}
 	if len(r.Runs) > 1 {
 		fmt.Fprintf(w, "  mean       float %6.2f %%", 100*r.Float)
@@ -71,9 +91,17 @@ func (r *trainReport) print(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
-	if last := r.Runs[len(r.Runs)-1]; last.Model != "" {
-		fmt.Fprintf(w, "\nthe server:  pascaline serve --model %s …\nits clients: the .plan file beside it\n", last.Model)
+	if model != "" {
+		fmt.Fprintf(w, "\nthe server:  pascaline serve --model %s …\nits clients: the .plan file beside it\n", model)
 	}
+}
+
+// magnitude writes the size of a value with three digits, or that there was none.
+func magnitude(v float64) string {
+	if v >= math.MaxFloat32 {
+		return "overflows"
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 func largestOf(values []float64) (most float64) {
@@ -92,59 +120,4 @@ func finite(values []float64) []float64 {
 		}
 	}
 	return values
-}
-
-// trainDisplay shows how training gets on: a bar for every epoch on a terminal, and a
-// line after it anywhere.
-type trainDisplay struct {
-	w       io.Writer
-	options training.Options
-	bar     *progressbar.ProgressBar
-	tty     bool
-}
-
-func newTrainDisplay(w *os.File, o training.Options, history []training.Epoch) *trainDisplay {
-	d := &trainDisplay{w: w, options: o, tty: term.IsTerminal(int(w.Fd()))}
-	if n := len(history); n > 0 {
-		fmt.Fprintf(w, "going on after epoch %d of %d\n", n, o.Epochs)
-	}
-	return d
-}
-
-func (d *trainDisplay) progress(p training.Progress) {
-	if !d.tty {
-		return
-	}
-	if d.bar == nil {
-		d.bar = progressbar.NewOptions(p.Of,
-			progressbar.OptionSetWriter(d.w),
-			progressbar.OptionSetWidth(20),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("images"),
-			progressbar.OptionClearOnFinish(),
-		)
-	}
-	d.bar.Describe(fmt.Sprintf("epoch %d of %d  loss %.3f  accuracy %5.2f %%  escaped %.3g %%  largest %.3g",
-		p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, 100*p.Escaped, p.Largest))
-	d.bar.Set(p.Images)
-}
-
-func (d *trainDisplay) finish() {
-	if d.bar != nil {
-		d.bar.Finish()
-		d.bar = nil
-	}
-}
-
-func (d *trainDisplay) done(e training.Epoch) {
-	d.finish()
-	held := ""
-	if d.options.HoldOut > 0 {
-		held = fmt.Sprintf("  held out %5.2f %%", 100*e.Held)
-	}
-	fmt.Fprintf(d.w, "epoch %*d of %d  loss %.3f  accuracy %5.2f %%%s  escaped %.3g %%  largest %.3g (unclipped %.3g)  %s\n",
-		len(fmt.Sprint(d.options.Epochs)), e.Epoch, d.options.Epochs, e.Loss, 100*e.Accuracy, held, 100*e.Escaped, e.Largest, e.HeldLargest,
-		time.Duration(e.Seconds*float64(time.Second)).Round(time.Second/10))
 }

@@ -45,7 +45,11 @@ var ErrOther = errors.New("is of a training run with other options or images")
 // writeCheckpoint writes a checkpoint to path, whole or not at all.
 func writeCheckpoint(path string, h *header, state *network.State) error {
 	if err := whole.WriteFile(path, 0o644, func(w io.Writer) error { return encodeCheckpoint(w, h, state) }); err != nil {
-		return fmt.Errorf("writing a checkpoint after epoch %d: %w; the checkpoint before is as it was, and the same command goes on from there", len(h.History), err)
+		before := "the checkpoint before is as it was, and the same command goes on from there"
+		if len(h.History) == 1 {
+			before = "there is none before it"
+		}
+		return fmt.Errorf("writing a checkpoint after epoch %d: %w; %s", len(h.History), err, before)
 	}
 	return nil
 }

@@ -116,6 +116,12 @@ func (r *Run) header() *header {
 	return &header{Options: r.Options, Data: r.data, History: r.History, Step: r.step}
 }
 
+// Digest returns what tells the images trained on from others, as they are read.
+func (r *Run) Digest() string { return r.data }
+
+// Images returns how many images an epoch trains on.
+func (r *Run) Images() int { return r.train.Len() / r.Options.Batch * r.Options.Batch }
+
 // Network returns what is trained.
 func (r *Run) Network() *network.Network { return r.net }
 
@@ -164,7 +170,7 @@ func (r *Run) epoch(ctx context.Context, epoch int, progress func(Progress)) (*E
 		if ctx.Err() != nil {
 			break
 		}
-		observe := r.step%observeEvery == 0
+		observe := t.images/r.Options.Batch%observeEvery == 0 // the first of every epoch, too
 		v := network.Scalars{Rate: r.Options.rate(r.step, steps), Labels: 1, Beta: term.Beta, Step: r.step + 1}
 		if term.Alone {
 			v.Labels = 0
@@ -281,37 +287,4 @@ func crossEntropy(logits []float32, n, image, label int) float64 {
 		sum += math.Exp(float64(logits[c*n+image]) - most)
 	}
 	return math.Log(sum) + most - float64(logits[label*n+image])
-}
-
-// Diverged is the error of a training run whose numbers became infinite or none.
-type Diverged struct {
-	Layer string // where they did so first
-	Epoch int    // counted from 1
-	Step  int    // of the run
-	Kept  int    // epochs in the checkpoint
-}
-
-func (e *Diverged) Error() string {
-	kept := "there is no checkpoint yet"
-	if e.Kept > 0 {
-		kept = fmt.Sprintf("the checkpoint has the network after epoch %d", e.Kept)
-	}
-	return fmt.Sprintf("training diverged in epoch %d, step %d: the first values that are no numbers are in %s; %s. "+
-		"A lower learning rate, clipping or a penalty helps, in this order", e.Epoch, e.Step+1, e.Layer, kept)
-}
-
-// diverged finds the layer where a batch's values are infinite or no numbers first.
-func (r *Run) diverged(b *batch, epoch int, term pillar.Term, v network.Scalars) error {
-	e := &Diverged{Layer: "the outputs", Epoch: epoch + 1, Step: r.step, Kept: len(r.History)}
-	_, result, err := r.advance(b, term, v, true)
-	if err != nil {
-		return fmt.Errorf("epoch %d: %w", epoch+1, err)
-	}
-	for k, largest := range result.Largest {
-		if math.IsNaN(largest) || math.IsInf(largest, 0) {
-			e.Layer = fmt.Sprintf("what enters activation %q", r.net.Activations()[k])
-			break
-		}
-	}
-	return e
 }

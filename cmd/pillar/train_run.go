@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"pascaline/cmd/pillar/internal/network"
+	"pascaline/cmd/pillar/internal/training"
+	"pascaline/dataset"
+	"pascaline/internal/commandline"
+	"pascaline/model"
+)
+
+// train makes one run, up to the files of the trained network.
+func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Options, train, test *dataset.Set, out string) (*trainedRun, error) {
+	checkpoint, err := f.prepare(out)
+	if err != nil {
+		return nil, err
+	}
+	run, err := training.New(o, train, b, checkpoint)
+	if errors.Is(err, training.ErrOther) {
+		return nil, fmt.Errorf("%w; with --fresh it is thrown away, and another --out leaves it", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := f.finish(ctx, run, test, out)
+	if err != nil && ctx.Err() != nil {
+		done := "the first epoch was not over, and there is no checkpoint yet"
+		if n := len(run.History); n > 0 {
+			done = fmt.Sprintf("%d of %d epochs are in %s; run it again to go on", n, o.Epochs, checkpoint)
+		} else if f.seeds > 1 {
+			done = fmt.Sprintf("seed %d: %s; run it again to go on with this seed", o.Seed, done)
+		}
+		return nil, &commandline.Partial{Err: err, Done: done}
+	}
+	return r, err
+}
+
+// prepare makes the folder of a run, to which files can be written, and returns the
+// path of its checkpoint.
+func (f *trainFlags) prepare(out string) (checkpoint string, err error) {
+	if err := os.MkdirAll(out, 0o777); err != nil {
+		return "", fmt.Errorf("making the folder for checkpoints: %w", err)
+	}
+	probe, err := os.CreateTemp(out, ".writable-*")
+	if err != nil {
+		return "", fmt.Errorf("checkpoints cannot be written to %s: %w", out, err)
+	}
+	probe.Close()
+	os.Remove(probe.Name())
+	checkpoint = filepath.Join(out, "checkpoint")
+	if !f.fresh {
+		return checkpoint, nil
+	}
+	for _, name := range []string{"checkpoint", reportName, f.Network + ".pasc", f.Network + ".plan"} {
+		if err := os.Remove(filepath.Join(out, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("beginning anew: %w", err)
+		}
+	}
+	return checkpoint, nil
+}
+
+// reportName is the file in a run's folder that says how it went.
+const reportName = "report.json"
+
+// finish trains what is left to train, and writes the files.
+func (f *trainFlags) finish(ctx context.Context, run *training.Run, test *dataset.Set, out string) (*trainedRun, error) {
+	o := run.Options
+	display := newTrainDisplay(os.Stderr, run, f.seeds > 1)
+	defer display.finish()
+	if err := run.Train(ctx, display.progress, display.done); err != nil {
+		return nil, err
+	}
+	r := &trainedRun{Seed: o.Seed, Data: test.Name, Digest: run.Digest(), Images: run.Images(), History: run.History}
+	float, err := run.Evaluate(ctx, test)
+	if err != nil {
+		return nil, err
+	}
+	r.Float, r.TestImages, r.Largest = float.Accuracy(), float.Images, finite(float.Largest)
+	if o.Activation != training.Relu {
+		if err := f.compile(ctx, run, test, out, r, display); err != nil {
+			return nil, err
+		}
+	}
+	return r, writeJSON(filepath.Join(out, reportName), struct {
+		Options training.Options `json:"options"`
+		*trainedRun
+	}{o, r})
+}
+
+// compile compiles what a run has trained, and says how accurate it is then. A
+// network whose values grow beyond all bounds is trained all the same.
+func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *dataset.Set, out string, r *trainedRun, display *trainDisplay) error {
+	m, err := run.Compile()
+	if err != nil {
+		r.Uncompiled = err.Error()
+		return nil
+	}
+	fixed, err := training.EvaluateFixed(ctx, m, test, func(done int) { display.show(done, test.Len(), "testing in fixed point") })
+	if err != nil {
+		return err
+	}
+	r.Fixed = fixed.Accuracy()
+	r.Model = filepath.Join(out, f.Network+".pasc")
+	if err := model.WriteFile(r.Model, m); err != nil {
+		return err
+	}
+	return model.WriteFile(strings.TrimSuffix(r.Model, ".pasc")+".plan", m.PlanOnly())
+}
+
+// writeJSON writes v as indented JSON.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, append(b, '\n'), 0o666); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
