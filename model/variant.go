@@ -83,26 +83,6 @@ func replacePolynomials(g *Graph, seen *Calibration, opts *Options, polynomial f
 	return nil
 }
 
-// graph returns the network of the plan, without weights.
-func (p *Plan) graph() *Graph {
-	g := &Graph{Name: p.Name, Nodes: make([]GraphNode, len(p.Nodes))}
-	for i := range p.Nodes {
-		n := &p.Nodes[i]
-		g.Nodes[i] = GraphNode{Name: n.Name, Op: n.Op, Inputs: n.Inputs, Shape: n.Shape, Linear: n.Linear, Pool: n.Pool, Parts: n.Parts}
-		switch n.Op {
-		case OpLinear:
-			g.Nodes[i].Bias = make([]float32, n.BiasLen())
-		case OpPool:
-			g.Nodes[i].Divisor = math.Ldexp(1, int(n.Frac-p.Nodes[n.Inputs[0]].Frac))
-		case OpPolynomial:
-			for _, alpha := range n.Act.Alpha {
-				g.Nodes[i].Coeffs = append(g.Nodes[i].Coeffs, math.Ldexp(float64(alpha), -int(n.Act.Q)))
-			}
-		}
-	}
-	return g
-}
-
 // deduced returns what can be known of the calibration of a model that does not
 // have it: of polynomials' inputs the range, of weights the largest, where there
 // are weights, and how the plan shares bits out. A node of unknown range limits

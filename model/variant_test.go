@@ -82,6 +82,29 @@ func TestAPlanAloneHasAboutTheSameVariants(t *testing.T) {
 	}
 }
 
+func TestACompiledModelHasTheGraphThatItWasCompiledFrom(t *testing.T) {
+	for name, build := range compilable {
+		b := build()
+		m, _, err := Compile(b.g, b.inputs(20), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := m.Graph()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for i := range g.Nodes {
+			got, want := g.Nodes[i], b.g.Nodes[i]
+			// The rest is rounded, or has a divisor folded into it.
+			got.W, got.Bias, got.Coeffs, got.Divisor = want.W, want.Bias, want.Coeffs, want.Divisor
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("%s: %+v, not %+v", name, got, want)
+			}
+		}
+	}
+}
+
 func TestAVariantMayHaveOtherPolynomials(t *testing.T) {
 	b := compilable["convolutions"]()
 	m, _, err := Compile(b.g, b.inputs(20), Options{})
