@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"model", "mpspdz", "dealer"},
 	{"model/zoo", "offline", "online"},
 	{"bench", "party", "plugins", "plugins/conformance", "plugins/sdk"},
-	{"evaluation"},
+	{"estimate", "evaluation"},
 	{"cmd/pascaline", "cmd/pillar", "examples/backend-file", "examples/session"},
 }
 

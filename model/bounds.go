@@ -74,13 +74,25 @@ const powersDistance = 0x1p-45
 // inference, bundle included, and what can be drawn without the other's secrets,
 // given the output (docs/protocol.md, section 4, says of which function). The
 // masks are independent, so the distances of single values add up (a hybrid
-// argument, one value at a time): 2^(M−62) for each opened value, while it stays
-// in the calibrated range, and powersDistance for each power of it.
+// argument, one value at a time): those of [Plan.OpeningDistance], and powersDistance
+// for each power of each, which bundles from a dealer do not have.
 func (p *Plan) Distance() float64 {
+	sum := p.OpeningDistance()
+	for i := range p.Nodes {
+		if a := p.Nodes[i].Act; a != nil {
+			sum += float64(p.Nodes[i].Shape.Len()*a.Degree()) * powersDistance
+		}
+	}
+	return sum
+}
+
+// OpeningDistance is what the openings add to [Plan.Distance]: 2^(M−62) for each
+// opened value, while it stays in the calibrated range.
+func (p *Plan) OpeningDistance() float64 {
 	sum := 0.0
 	for i := range p.Nodes {
 		if a := p.Nodes[i].Act; a != nil {
-			sum += float64(p.Nodes[i].Shape.Len()) * (math.Ldexp(1, -int(a.HidingBits())) + float64(a.Degree())*powersDistance)
+			sum += float64(p.Nodes[i].Shape.Len()) * math.Ldexp(1, -int(a.HidingBits()))
 		}
 	}
 	return sum

@@ -83,10 +83,9 @@ func (c *Calibration) check(p *Plan) error {
 	case c.Samples < 1 || int64(c.Samples) > math.MaxUint32:
 		return fmt.Errorf("calibration on %d inputs", c.Samples)
 	case !validMargin(c.Margin):
-		return fmt.Errorf("calibration with a margin of %v; it must be from 1 to %d", c.Margin, maxMargin)
-	case c.ActivationBits > maxActivationBits || c.WeightBits > maxWeightBits:
-		return fmt.Errorf("calibration for %d fractional bits of activations and %d of weights; at most %d and %d are taken",
-			c.ActivationBits, c.WeightBits, maxActivationBits, maxWeightBits)
+		return fmt.Errorf("calibration with a margin of %v; it must be from 1 to %d", c.Margin, MaxMargin)
+	case !validBits(c.ActivationBits, MaxActivationBits) || !validBits(c.WeightBits, MaxWeightBits):
+		return fmt.Errorf("calibration for %d fractional bits of activations and %d of weights, which nobody can ask for", c.ActivationBits, c.WeightBits)
 	case len(c.Nodes) != len(p.Nodes):
 		return fmt.Errorf("calibration of %d nodes for a plan of %d", len(c.Nodes), len(p.Nodes))
 	}

@@ -34,10 +34,13 @@ const (
 	DefaultMargin = 1.5
 )
 
-// maxMargin bounds [Options.Margin].
-const maxMargin = 1 << 10
+// MaxMargin bounds [Options.Margin].
+const MaxMargin = 1 << 10
 
-func validMargin(m float64) bool { return m >= 1 && m <= maxMargin }
+// validBits reports whether b is a choice of fractional bits, 0 being none.
+func validBits(b, most uint) bool { return b == 0 || b >= MinBits && b <= most }
+
+func validMargin(m float64) bool { return m >= 1 && m <= MaxMargin }
 
 // Report is what a compilation measured.
 type Report struct {
@@ -132,10 +135,10 @@ func (o *Options) setDefaults(g *Graph) error {
 	case o.Sigma < MinSigma || o.Sigma > MaxSigma:
 		return fmt.Errorf("σ = %d bits; it must be from %d to %d", o.Sigma, MinSigma, MaxSigma)
 	case !validMargin(o.Margin):
-		return fmt.Errorf("margin %v; it must be from 1 to %d", o.Margin, maxMargin)
-	case o.ActivationBits > maxActivationBits || o.WeightBits > maxWeightBits:
-		return fmt.Errorf("%d fractional bits of activations and %d of weights; at most %d and %d are taken",
-			o.ActivationBits, o.WeightBits, maxActivationBits, maxWeightBits)
+		return fmt.Errorf("margin %v; it must be from 1 to %d", o.Margin, MaxMargin)
+	case !validBits(o.ActivationBits, MaxActivationBits) || !validBits(o.WeightBits, MaxWeightBits):
+		return fmt.Errorf("%d fractional bits of activations and %d of weights; from %d to %d and to %d are taken, or 0 to have them chosen",
+			o.ActivationBits, o.WeightBits, MinBits, MaxActivationBits, MaxWeightBits)
 	}
 	return nil
 }

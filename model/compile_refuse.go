@@ -32,7 +32,7 @@ func (s *scaling) refuse(i int) error {
 		"that leaves %d fractional bits for the activations and the %d linear layers before it, and each needs at least %d; "+
 		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, merge linear layers, or lower the margin or σ%s",
 		sink.Name, s.g.Nodes[in].Name, s.seen[in].Max, s.bound(in), s.opts.Margin, limit, s.opts.Sigma,
-		max(0, s.bitsBelow(in, limit)), s.chain[in], minBits, s.remedies(in))
+		max(0, s.bitsBelow(in, limit)), s.chain[in], MinBits, s.remedies(in))
 }
 
 // belowOne times a power of two is below that, in logarithms too.

@@ -7,11 +7,11 @@ import (
 
 // Limits of the scales that a compilation chooses.
 const (
-	// Below minBits fractional bits a tensor or a layer's weights are noise.
-	minBits = 4
-	// Beyond these nothing is gained: floats have no more.
-	maxActivationBits = 24
-	maxWeightBits     = 24
+	// Below MinBits fractional bits activations or a layer's weights are noise, and
+	// beyond the others nothing is gained: floats have no more.
+	MinBits           = 4
+	MaxActivationBits = 24
+	MaxWeightBits     = 24
 	// outputBits is the fractional bits of activations, and of weights, where
 	// only outputs follow and there is room: outputs are opened to the client
 	// alone and need not hide.
@@ -114,7 +114,7 @@ func (s *scaling) bound(i int) float64 { return s.opts.Margin * s.seen[i].Max }
 // margin included, stays below 2^limit units.
 func (s *scaling) bitsBelow(i, limit int) int {
 	if s.seen[i].Max == 0 {
-		return maxActivationBits
+		return MaxActivationBits
 	}
 	return limit - int(math.Floor(math.Log2(s.bound(i)))) - 1
 }
@@ -163,16 +163,16 @@ func (s *scaling) weightShare(i int) int {
 		share += s.seen[i].Balance
 	}
 	// The other layers of the row and the tensor before it need theirs.
-	limit = min(limit, s.room[i]-minBits*s.chain[i])
-	return max(minBits, min(int(math.Round(share)), limit))
+	limit = min(limit, s.room[i]-MinBits*s.chain[i])
+	return max(MinBits, min(int(math.Round(share)), limit))
 }
 
 // weightLimit returns the most fractional bits that keep weights below 2^15.
 func weightLimit(largest float64) int {
 	if largest == 0 {
-		return maxWeightBits
+		return MaxWeightBits
 	}
-	limit := maxWeightBits
+	limit := MaxWeightBits
 	for limit > -maxFrac && math.Round(math.Ldexp(largest, limit)) > maxWeight {
 		limit--
 	}
@@ -196,14 +196,14 @@ func (s *scaling) setFrac(i int) error {
 		if s.opts.WeightBits == 0 {
 			s.weight[i] = min(limit, s.room[i]-in)
 		}
-		if s.weight[i] < minBits && limit < minBits {
+		if s.weight[i] < MinBits && limit < MinBits {
 			return fmt.Errorf("layer %q: its largest weight leaves %d fractional bits in 16, and at least %d are needed; "+
-				"scale the weights down (fold the factor into the next layer)", n.Name, limit, minBits)
+				"scale the weights down (fold the factor into the next layer)", n.Name, limit, MinBits)
 		}
 		if s.opts.WeightBits != 0 && int(s.opts.WeightBits) > limit {
 			return fmt.Errorf("layer %q: weights with %d fractional bits do not fit in 16 bits; at most %d do", n.Name, s.opts.WeightBits, limit)
 		}
-		if s.weight[i] < minBits {
+		if s.weight[i] < MinBits {
 			return s.refuse(i)
 		}
 		s.frac[i] = in + s.weight[i]
@@ -223,7 +223,7 @@ func (s *scaling) setFrac(i int) error {
 // setSource sets the scale of a tensor that can have any: the input, or the
 // output of a polynomial.
 func (s *scaling) setSource(i int) error {
-	s.frac[i] = min(s.room[i], maxActivationBits)
+	s.frac[i] = min(s.room[i], MaxActivationBits)
 	if a := s.act[i]; a != nil {
 		s.frac[i] = min(s.frac[i], fullFrac(a)-1)
 	}
@@ -233,7 +233,7 @@ func (s *scaling) setSource(i int) error {
 		}
 		s.frac[i] = b
 	}
-	if s.frac[i] < minBits {
+	if s.frac[i] < MinBits {
 		return s.refuse(i)
 	}
 	return nil
@@ -256,12 +256,12 @@ func (s *scaling) setActivation(i int) error {
 	for math.Ldexp(bound, frac) >= math.Ldexp(1, int(a.M)) {
 		a.M++
 	}
-	out := min(s.room[i], maxActivationBits)
+	out := min(s.room[i], MaxActivationBits)
 	if b := int(s.opts.ActivationBits); b != 0 {
 		out = min(out, b)
 	}
 	dropped := max(minDropped, min(frac-min(out+guardBits, enoughBits), maxDropped))
-	for ; dropped <= frac-minBits; dropped++ {
+	for ; dropped <= frac-MinBits; dropped++ {
 		a.Fw, a.Fa, a.MaskBits = uint(dropped), uint(frac-dropped), maskBits(uint(dropped))
 		a.M = max(a.M, a.Fw)
 		if err = a.truncates(uint(min(out, fullFrac(a)-1)), s.elements); err == nil {
@@ -269,7 +269,7 @@ func (s *scaling) setActivation(i int) error {
 			return nil
 		}
 	}
-	if frac-minBits < minDropped {
+	if frac-MinBits < minDropped {
 		return s.refuse(in)
 	}
 	return fmt.Errorf("layer %q: a polynomial of degree %d on inputs up to %.3g (%.3g with the margin) does not fit in 128 bits, even if its argument has %d fractional bits (%w); "+

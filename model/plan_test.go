@@ -276,6 +276,9 @@ func TestHidingAddsUpOverOpenedValues(t *testing.T) {
 	if got, want := p.Distance(), 60*(math.Ldexp(1, -40)+4*math.Ldexp(1, -45)); math.Abs(got/want-1) > 1e-12 {
 		t.Errorf("distance %g, want %g", got, want)
 	}
+	if got, want := p.OpeningDistance(), 60*math.Ldexp(1, -40); got != want {
+		t.Errorf("distance of the openings %g, want %g", got, want)
+	}
 	if p.TruncationError() != 0 { // 4·12 + 10 − 8 = 50 ≤ 64 bits dropped
 		t.Error("truncation of at most 64 bits can go wrong")
 	}

@@ -91,7 +91,7 @@ func NewLattigoCost(calls [][]correlation.Spec) (*LattigoCost, error) {
 	cost := &LattigoCost{}
 	met := map[powersKey]bool{}
 	metLinear := false
-	packings := map[correlation.Spec]*LinearCost{} // N is the group's
+	packings := map[correlation.Spec]*LinearCost{} // N is the group's, and the layer none
 	for _, call := range calls {
 		switch {
 		case len(call) == 0:
@@ -145,24 +145,27 @@ func (c *LattigoCost) linear(call []correlation.Spec, packings map[correlation.S
 		for i++; i < len(call) && call[i].Layer == group.Layer && group.N+call[i].N <= maxLinearGroup; i++ {
 			group.N += call[i].N
 		}
+		layer := group.Layer
+		group.Layer = 0 // of one shape, all cost the same
 		l := packings[group]
 		if l == nil {
 			p, err := NewLinearPacking(group.Shape, group.N)
 			if err != nil {
-				return fmt.Errorf("linear layer %d: %w", group.Layer, err)
+				return fmt.Errorf("linear layer %d: %w", layer, err)
 			}
-			l = p.cost(group.Layer)
+			l = p.cost()
 			packings[group] = l
 		}
 		c.Linear = append(c.Linear, *l)
+		c.Linear[len(c.Linear)-1].Layer = layer
 	}
 	return nil
 }
 
 // cost counts what a group of inferences takes.
-func (p *LinearPacking) cost(layer int) *LinearCost {
+func (p *LinearPacking) cost() *LinearCost {
 	c := &LinearCost{
-		Layer: layer, Inferences: p.group,
+		Inferences: p.group,
 		Queries: p.queries(), Replies: p.replies(),
 		Products: len(p.segments) * p.queryGroups * p.replyGroups, Weights: p.queryGroups * p.replyGroups,
 	}
@@ -175,9 +178,8 @@ func (p *LinearPacking) cost(layer int) *LinearCost {
 	return c
 }
 
-// Traffic returns what all of it sends.
-func (c *LattigoCost) Traffic() correlation.Traffic {
-	t := c.Keys
+// Traffic returns what the calls send, beside Keys.
+func (c *LattigoCost) Traffic() (t correlation.Traffic) {
 	for i := range c.Powers {
 		t.Add(c.Powers[i].Traffic, 1)
 	}

@@ -113,6 +113,7 @@ func TestWhatARunAsksForAndSendsIsKnownBeforehand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		want.Add(cost.Keys, 1)
 		want.Add(cost.Traffic(), 1)
 		if traffic != want {
 			t.Errorf("plan %q: sent %+v, not %+v", c.m.Plan.Name, traffic, want)
