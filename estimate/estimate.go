@@ -62,6 +62,14 @@ type Layer struct {
 	Costs map[string]Cost `json:"costs"`
 }
 
+// Elements returns how many elements its output has.
+func (l *Layer) Elements() int { return l.Shape[0] * l.Shape[1] * l.Shape[2] }
+
+// GrossError bounds the probability that anything in an inference with such a bundle
+// is off by more than rounding, while values are in the calibrated range: that an
+// activation is truncated wrongly, or its powers are.
+func (e *Estimate) GrossError(b *Backend) float64 { return min(1, e.TruncationError+b.PowersError) }
+
 // Online is how a batch goes. What each inference of it sends is the summary's, the
 // content of messages; framing and TLS add less than a hundredth to messages of some
 // size.

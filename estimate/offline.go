@@ -42,6 +42,18 @@ type Cost struct {
 // CPU returns the processor time of all parties.
 func (c *Cost) CPU() float64 { return c.ClientCPU + c.ServerCPU + c.DealerCPU }
 
+// Add adds another's costs.
+func (c *Cost) Add(d Cost) {
+	c.UpBytes += d.UpBytes
+	c.DownBytes += d.DownBytes
+	c.DealtBytes += d.DealtBytes
+	c.ClientCPU += d.ClientCPU
+	c.ServerCPU += d.ServerCPU
+	c.DealerCPU += d.DealerCPU
+	c.ClientStore += d.ClientStore
+	c.ServerStore += d.ServerStore
+}
+
 // carry counts messages between the parties, times a factor.
 func (c *Cost) carry(t correlation.Traffic, times float64) {
 	c.UpBytes += times * float64(t.Up.Bytes)

@@ -46,7 +46,7 @@ party, and spent, each piece exactly once, on inferences that take milliseconds
 (infer). "pascaline demo" shows all of it on this machine.`,
 	})
 	cmd.AddCommand(keygenCommand(), modelCommand(), serveCommand(), produceCommand(), inferCommand(), evalCommand(),
-		sharedCommand(), dealerCommand(), backendCommand(), storeCommand(), benchCommand(), samplesCommand(), demoCommand())
+		sharedCommand(), dealerCommand(), backendCommand(), storeCommand(), benchCommand(), planCommand(), samplesCommand(), demoCommand())
 	return cmd
 }
 

@@ -22,8 +22,9 @@ type importFlags struct {
 	out               string
 	images            int
 	fit, invert       bool
-	sigma             uint
 	activations       activationFlags
+	sigma, fa, fw     uint
+	margin            float64
 	asJSON            bool
 }
 
@@ -75,6 +76,9 @@ Calibrate on images like those to come: a hundred or more.`,
 	flags.StringSliceVar(&f.labels, "labels", nil, "names of the outputs, separated by commas")
 	f.activations.add(cmd)
 	flags.UintVar(&f.sigma, "sigma", model.DefaultSigma, "bits with which every opened value hides at least")
+	flags.Float64Var(&f.margin, "margin", model.DefaultMargin, "how far ranges reach beyond what the calibration images show, as a factor")
+	flags.UintVar(&f.fa, "fa", 0, "fractional bits of all activations (0: chosen layer by layer)")
+	flags.UintVar(&f.fw, "fw", 0, "fractional bits of all weights (0: chosen layer by layer)")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
 	cmd.MarkFlagRequired("calibrate")
 	cmd.MarkFlagRequired("output")
@@ -87,6 +91,12 @@ func (f *importFlags) check(plan string) error {
 	switch {
 	case f.sigma < model.MinSigma || f.sigma > model.MaxSigma:
 		return fmt.Errorf("--sigma is %d; it must be from %d to %d", f.sigma, model.MinSigma, model.MaxSigma)
+	case !(f.margin >= 1 && f.margin <= model.MaxMargin):
+		return fmt.Errorf("--margin is %v; it must be from 1 to %d", f.margin, model.MaxMargin)
+	case f.fa != 0 && (f.fa < model.MinBits || f.fa > model.MaxActivationBits):
+		return fmt.Errorf("--fa is %d; it must be from %d to %d, or 0 to choose", f.fa, model.MinBits, model.MaxActivationBits)
+	case f.fw != 0 && (f.fw < model.MinBits || f.fw > model.MaxWeightBits):
+		return fmt.Errorf("--fw is %d; it must be from %d to %d, or 0 to choose", f.fw, model.MinBits, model.MaxWeightBits)
 	case f.images < 0:
 		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.images)
 	}
@@ -138,7 +148,9 @@ func (f *importFlags) run(path string) error {
 		inputs[i] = im.Pixels
 	}
 	name := strings.TrimSuffix(filepath.Base(f.out), ".pasc")
-	m, measured, err := model.Compile(graph, inputs, model.Options{Name: name, Labels: f.labels, Sigma: f.sigma})
+	m, measured, err := model.Compile(graph, inputs, model.Options{
+		Name: name, Labels: f.labels, Sigma: f.sigma, Margin: f.margin, ActivationBits: f.fa, WeightBits: f.fw,
+	})
 	if err != nil {
 		return err
 	}
