@@ -166,7 +166,7 @@ func (c *LattigoCost) linear(call []correlation.Spec, packings map[correlation.S
 func (p *LinearPacking) cost() *LinearCost {
 	c := &LinearCost{
 		Inferences: p.group,
-		Queries: p.queries(), Replies: p.replies(),
+		Queries:    p.queries(), Replies: p.replies(),
 		Products: len(p.segments) * p.queryGroups * p.replyGroups, Weights: p.queryGroups * p.replyGroups,
 	}
 	c.Traffic.Up.Messages, c.Traffic.Up.Bytes = ceilDiv(p.queries(), queriesPerMessage), int64(p.QueryBytes())
