@@ -7,8 +7,8 @@ type Traffic struct {
 
 // Flow is what passes in one direction: messages, and the bytes in them.
 type Flow struct {
-	Messages int   `json:"messages"`
-	Bytes    int64 `json:"bytes"`
+	Messages int
+	Bytes    int64
 }
 
 // Send counts one message.

@@ -60,15 +60,13 @@ type Layer struct {
 	// Costs are what its correlations take, by backend, beside what belongs to the
 	// run.
 	Costs map[string]Cost `json:"costs"`
+	// GrossError is [Backend.GrossError] of this layer alone, made by homomorphic
+	// encryption.
+	GrossError float64 `json:"gross_error"`
 }
 
 // Elements returns how many elements its output has.
 func (l *Layer) Elements() int { return l.Shape[0] * l.Shape[1] * l.Shape[2] }
-
-// GrossError bounds the probability that anything in an inference with such a bundle
-// is off by more than rounding, while values are in the calibrated range: that an
-// activation is truncated wrongly, or its powers are.
-func (e *Estimate) GrossError(b *Backend) float64 { return min(1, e.TruncationError+b.PowersError) }
 
 // Online is how a batch goes. What each inference of it sends is the summary's, the
 // content of messages; framing and TLS add less than a hundredth to messages of some
@@ -162,14 +160,22 @@ func (e *Estimate) addOffline(p *model.Plan, o *Options) error {
 	}
 	dealer, byDealer := costs.dealer()
 	e.Backends = []*Backend{lattigo, dealer}
+	activations := spec.Activations
 	for i := range p.Nodes {
+		l := Layer{NodeSummary: e.Nodes[i], Node: i, Costs: map[string]Cost{lattigo.Name: byLattigo[i], dealer.Name: byDealer[i]}}
 		switch p.Nodes[i].Op {
-		case model.OpLinear, model.OpPolynomial:
-			e.Layers = append(e.Layers, Layer{
-				NodeSummary: e.Nodes[i], Node: i,
-				Costs: map[string]Cost{lattigo.Name: byLattigo[i], dealer.Name: byDealer[i]},
-			})
+		case model.OpLinear:
+		case model.OpPolynomial:
+			powers, err := costs.powersError(activations[0])
+			if err != nil {
+				return err
+			}
+			l.GrossError = min(1, powers+l.Activation.TruncationError)
+			activations = activations[1:]
+		default:
+			continue
 		}
+		e.Layers = append(e.Layers, l)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"pascaline/model"
 	"pascaline/model/zoo"
 	"pascaline/offline"
+	"pascaline/ring"
 )
 
 // builtIn is the model that pascaline ships.
@@ -93,6 +94,60 @@ func TestTheTotalsAreWhatLayersAndTheRunTake(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestErrorsAddUpToNoLessThanAnyLayers(t *testing.T) {
+	m := shaped(t, "minionn")
+	// A layer whose truncation shows its wraps: 4·20 + 10 − 10 bits are dropped.
+	for i := range m.Plan.Nodes {
+		if a := m.Plan.Nodes[i].Act; a != nil && m.Plan.Nodes[i].Shape.Len() == 1024 {
+			a.Fa, a.M = 20, 10
+		}
+	}
+	e := estimated(t, m, Options{})
+	if e.TruncationError == 0 {
+		t.Fatal("no layer's truncation can be wrong")
+	}
+	he, dealt := e.Backends[0], e.Backends[1]
+	sum, truncation := 0.0, 0.0
+	for _, l := range e.Layers {
+		sum += l.GrossError
+		if l.Activation == nil {
+			if l.GrossError != 0 {
+				t.Errorf("linear layer %q is wrong with %g", l.Name, l.GrossError)
+			}
+			continue
+		}
+		truncation += l.Activation.TruncationError
+		if l.GrossError > he.GrossError || l.GrossError <= l.Activation.TruncationError {
+			t.Errorf("layer %q is wrong with %g, and all with %g", l.Name, l.GrossError, he.GrossError)
+		}
+	}
+	if he.GrossError > sum || dealt.GrossError != truncation || dealt.GrossError != e.TruncationError {
+		t.Errorf("layers add up to %g and %g, and all are wrong with %g and %g", sum, truncation, he.GrossError, dealt.GrossError)
+	}
+	if he.Distance <= dealt.Distance || dealt.Distance != m.Plan.OpeningDistance() {
+		t.Errorf("distances of %g and %g", he.Distance, dealt.Distance)
+	}
+}
+
+func TestANetworkMayHaveNoActivation(t *testing.T) {
+	p := &model.Plan{Name: "plain", Sigma: 40, Nodes: []model.Node{
+		{Name: "input", Op: model.OpInput, Shape: model.Shape{H: 1, W: 1, C: 8}, Frac: 8},
+		{Name: "fc", Op: model.OpLinear, Inputs: []int{0}, Shape: model.Shape{H: 1, W: 1, C: 2}, Frac: 16, Linear: ring.LinearShape(8, 2)},
+	}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	e := estimated(t, &model.Model{Plan: p}, Options{Networks: []link.Network{link.WAN}})
+	for _, b := range e.Backends {
+		if b.Distance != 0 || b.GrossError != 0 || b.ServerStore <= 0 || b.UpBytes <= 0 {
+			t.Errorf("%s: %+v", b.Name, b)
+		}
+	}
+	if e.Rounds != 1 || e.Latency[0].Seconds < 0.1 {
+		t.Errorf("%d rounds take %v s", e.Rounds, e.Latency[0].Seconds)
 	}
 }
 

@@ -19,8 +19,10 @@ type Backend struct {
 	// Distance bounds the statistical distance of [model.Plan.Distance] with these
 	// bundles.
 	Distance float64 `json:"distance"`
-	// PowersError bounds the probability that any of a bundle's powers are wrong.
-	PowersError float64 `json:"powers_error"`
+	// GrossError bounds the probability that anything in an inference with such a
+	// bundle is off by more than rounding, while values are in the calibrated range:
+	// that an activation is truncated wrongly, or its powers are wrong.
+	GrossError float64 `json:"gross_error"`
 }
 
 // Cost is what making something takes. Bytes are those of messages; framing and TLS
@@ -178,17 +180,20 @@ func (o *offlineCosts) lattigo() (*Backend, []Cost, error) {
 		passing(&nodes[i])
 	}
 	b.Distance = o.plan.Distance()
-	var err error
-	b.PowersError, err = o.powersError()
+	powers, err := o.powersError(o.spec.Activations...)
+	b.GrossError = min(1, powers+o.plan.TruncationError())
 	return b, nodes, err
 }
 
-// powersError adds up the probabilities that the powers of one inference are wrong,
-// degree by degree. Those of one degree are made with the widest masks among them.
-func (o *offlineCosts) powersError() (float64, error) {
+// powersError bounds the probability that the powers of some activations of one
+// inference are wrong: degree by degree, each with the widest masks of the bundle's,
+// with which they are made together.
+func (o *offlineCosts) powersError(activations ...correlation.ActivationSpec) (float64, error) {
 	elements, maskBits := map[int]int{}, map[int]uint{}
-	for _, a := range o.spec.Activations {
+	for _, a := range activations {
 		elements[a.Powers.Degree] += a.Powers.N
+	}
+	for _, a := range o.spec.Activations {
 		maskBits[a.Powers.Degree] = max(maskBits[a.Powers.Degree], a.Powers.MaskBits)
 	}
 	all := 0.0
@@ -244,6 +249,6 @@ func (o *offlineCosts) dealer() (*Backend, []Cost) {
 	for i := range nodes {
 		passing(&nodes[i])
 	}
-	b.Distance = o.plan.OpeningDistance()
+	b.Distance, b.GrossError = o.plan.OpeningDistance(), o.plan.TruncationError()
 	return b, nodes
 }

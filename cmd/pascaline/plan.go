@@ -49,11 +49,13 @@ opening drops; inputs are below 2^M units within RANGE, masks have B bits more t
 FW, and each opened value HIDES with so many bits. CALIBRATED is the largest input
 that the compilation saw, and MARGIN how far beyond it the range reaches; a value up
 to EXACT TO still computes as it should, and only hides less. ERROR bounds the
-probability that any of a layer's elements comes out wrong by more than rounding.
+probability that any of a layer's elements comes out wrong by more than rounding,
+with a bundle that homomorphic encryption made.
 
 HE and DEALER are what homomorphic encryption (lattigo) and a trusted dealer take for
-a layer's correlations, of which a run's start and keys are shared out to all. Bytes
-are those of messages, exactly; TLS and framing add less than a hundredth. Times are
+a layer's correlations: bytes SENT by all, processor time of all, and bytes STORED at
+both parties; a run's start and keys are in the totals alone. Bytes are those of
+messages, exactly; TLS and framing add less than a hundredth. Times are
 extrapolated from the machine of docs/benchmarks.md, which both parties are taken to
 have, or with --measure from this one.
 

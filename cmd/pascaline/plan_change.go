@@ -73,7 +73,7 @@ func totals(e *estimate.Estimate, batched bool) (all []total) {
 	}
 	for _, b := range e.Backends {
 		bound("distance, "+b.Name, b.Distance)
-		bound("gross error, "+b.Name, e.GrossError(b))
+		bound("gross error, "+b.Name, b.GrossError)
 	}
 	for _, b := range e.Backends {
 		add(b.Name+": bundles in a run", fmt.Sprint(b.Bundles), float64(b.Bundles))

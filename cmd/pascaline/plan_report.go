@@ -87,7 +87,10 @@ func (a *alike) cost(backend string) (c estimate.Cost) {
 // makes writes what the backends take for the layers of a line.
 func (a *alike) makes(w io.Writer) {
 	he, dealt := a.cost("lattigo"), a.cost("dealer")
-	fmt.Fprintf(w, "\t%.3g\t%s\t%.3g\t%s\n", (he.UpBytes+he.DownBytes)/1e6, seconds(he.CPU()), (dealt.UpBytes+dealt.DownBytes+dealt.DealtBytes)/1e6, seconds(dealt.CPU()))
+	for _, c := range []estimate.Cost{he, dealt} {
+		fmt.Fprintf(w, "\t%s\t%s\t%s", bytesText(c.UpBytes+c.DownBytes+c.DealtBytes), seconds(c.CPU()), bytesText(float64(c.ClientStore+c.ServerStore)))
+	}
+	fmt.Fprintln(w)
 }
 
 func printLinear(w io.Writer, e *estimate.Estimate, each bool) {
@@ -95,7 +98,7 @@ func printLinear(w io.Writer, e *estimate.Estimate, each bool) {
 		fa := e.Nodes[l.Inputs[0]].Frac
 		return fmt.Sprintf("%d×%d×%d\t%d\t%d\t%.3g\t%d", l.Shape[0], l.Shape[1], l.Shape[2], fa, l.WeightFrac, float64(l.MACs)/1e6, l.Parameters)
 	}
-	fmt.Fprintln(w, "LINEAR\tOUTPUT\tFA\tFW\tMILLION MACS\tPARAMETERS\tHE: MB\tCPU\tDEALER: MB\tCPU")
+	fmt.Fprintln(w, "LINEAR\tOUTPUT\tFA\tFW\tMILLION MACS\tPARAMETERS\tHE: SENT\tCPU\tSTORED\tDEALER: SENT\tCPU\tSTORED")
 	for _, a := range gather(e, model.OpLinear, each, line) {
 		fmt.Fprintf(w, "%s\t%s", a.name(), line(a.layers[0]))
 		a.makes(w)
@@ -108,7 +111,7 @@ func printActivations(w io.Writer, e *estimate.Estimate, each bool) {
 		a := l.Activation
 		return fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%d\t%d bits\t±%.3g", l.Elements(), a.Degree, a.ArgumentFrac, a.DroppedBits, a.RangeBits, a.MaskBits, a.HidingBits, a.Range)
 	}
-	fmt.Fprintln(w, "ACTIVATION\tELEMENTS\tDEGREE\tFA\tFW\tM\tB\tHIDES\tRANGE\tCALIBRATED\tMARGIN\tEXACT TO\tERROR\tHE: MB\tCPU\tDEALER: MB\tCPU")
+	fmt.Fprintln(w, "ACTIVATION\tELEMENTS\tDEGREE\tFA\tFW\tM\tB\tHIDES\tRANGE\tCALIBRATED\tMARGIN\tEXACT TO\tERROR\tHE: SENT\tCPU\tSTORED\tDEALER: SENT\tCPU\tSTORED")
 	for _, group := range gather(e, model.OpPolynomial, each, line) {
 		fmt.Fprintf(w, "%s\t%s\t%s", group.name(), line(group.layers[0]), ranges(group))
 		group.makes(w)
@@ -123,7 +126,7 @@ func ranges(group *alike) string {
 		a := l.Activation
 		low, high = min(low, a.Calibrated), max(high, a.Calibrated)
 		margin, exact = min(margin, a.Range/a.Calibrated), min(exact, a.ExactRange)
-		wrong += a.TruncationError
+		wrong += l.GrossError
 	}
 	calibrated, beyond := fmt.Sprintf("±%.3g", high), fmt.Sprintf("×%.3g", margin)
 	switch {
@@ -149,10 +152,10 @@ func printInference(e *estimate.Estimate) {
 		bytesText(float64(e.BytesUp)), count(e.Online.UpMessages, "message"), bytesText(float64(e.BytesDown)), e.Online.DownMessages)
 	fmt.Printf("its bundle:    %s\n", correlations(e.Correlations))
 	he, dealt := e.Backends[0], e.Backends[1]
-	fmt.Printf("privacy:       %s, which together with all that makes them differ from random ones by at most %s; with a dealer, %s\n",
+	fmt.Printf("privacy:       %s, which all together differ from random ones by at most %s; with a dealer, %s\n",
 		count(e.Activations, "opened value"), probability(he.Distance), probability(dealt.Distance))
 	fmt.Printf("correctness:   within the ranges some activation is off by more than rounding with a probability of at most %s; with a dealer, %s\n",
-		probability(e.GrossError(he)), probability(e.GrossError(dealt)))
+		probability(he.GrossError), probability(dealt.GrossError))
 }
 
 // bytesText writes a number of bytes with three digits.
@@ -186,7 +189,7 @@ func printBundles(e *estimate.Estimate) {
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Bundles, seconds(b.CPU()), seconds(b.ClientCPU), seconds(b.ServerCPU), dealer,
 			bytesText(b.UpBytes), bytesText(b.DownBytes), dealt, bytesText(float64(b.ClientStore)), bytesText(float64(b.ServerStore)),
-			probability(b.Distance), probability(e.GrossError(b)))
+			probability(b.Distance), probability(b.GrossError))
 	}
 	w.Flush()
 }
