@@ -5,16 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
-	"math"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 )
 
 // Colours that differ for those who see few, too.
@@ -22,7 +18,22 @@ var (
 	Blue   = color.NRGBA{R: 0x00, G: 0x5a, B: 0x9c, A: 0xff}
 	Grey   = color.NRGBA{R: 0x80, G: 0x80, B: 0x80, A: 0xff}
 	Orange = color.NRGBA{R: 0xc8, G: 0x55, B: 0x00, A: 0xff}
+	Green  = color.NRGBA{R: 0x00, G: 0x8a, B: 0x64, A: 0xff}
+	Purple = color.NRGBA{R: 0x95, G: 0x4a, B: 0xa0, A: 0xff}
+	Cyan   = color.NRGBA{R: 0x4a, G: 0xa8, B: 0xdc, A: 0xff}
+	Gold   = color.NRGBA{R: 0xd0, G: 0xa0, B: 0x00, A: 0xff}
 )
+
+// series are the colours of lines that are many, in order.
+var series = []color.NRGBA{Blue, Orange, Green, Purple, Cyan, Gold}
+
+// MostSeries is how many lines Series tells apart.
+const MostSeries = 18
+
+// Series returns the colour and the dashes of line i of many.
+func Series(i int) (color.NRGBA, []vg.Length) {
+	return series[i%len(series)], [][]vg.Length{Solid, Dashed, Dotted}[i/len(series)%3]
+}
 
 // Dashes, short and long; Solid has none.
 var (
@@ -74,50 +85,4 @@ func Line(p *plot.Plot, points plotter.XYs, c color.Color, dashes []vg.Length) (
 	line.Color, line.Width, line.Dashes = c, vg.Points(1.5), dashes
 	p.Add(line)
 	return line, nil
-}
-
-// ticks returns four to ten round numbers from least to most.
-func ticks(least, most float64) (t plot.ConstantTicks) {
-	width := most - least
-	step := math.Pow(10, math.Floor(math.Log10(width/4)))
-	for _, factor := range []float64{5, 2} {
-		if width/(factor*step) >= 4 {
-			step *= factor
-			break
-		}
-	}
-	const half = 1e-9 // of a step: what rounding may add
-	for i := math.Ceil(least/step - half); i <= most/step+half; i++ {
-		t = append(t, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step+0, 'g', 4, 64)})
-	}
-	return t
-}
-
-// Save writes plots to a PNG file, one below the other with their axes
-// aligned. Limits of axes are set by now; linear ones get round ticks.
-func Save(path string, width, height vg.Length, plots ...*plot.Plot) (err error) {
-	canvas := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
-	area := draw.Crop(draw.New(canvas), vg.Points(8), vg.Points(-8), vg.Points(8), vg.Points(-8))
-	rows := make([][]*plot.Plot, len(plots))
-	for i, p := range plots {
-		rows[i] = []*plot.Plot{p}
-		for _, axis := range []*plot.Axis{&p.X, &p.Y} {
-			if _, linear := axis.Scale.(plot.LinearScale); linear && axis.Max > axis.Min {
-				axis.Tick.Marker = ticks(axis.Min, axis.Max)
-			}
-		}
-	}
-	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: vg.Points(10)}
-	for i, row := range plot.Align(rows, tiles, area) {
-		plots[i].Draw(row[0])
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(f); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
 }
