@@ -1,5 +1,6 @@
 // Command pillar makes networks for private inference: it fits the polynomials
-// that stand in for activation functions.
+// that stand in for activation functions, trains networks with them, and compares
+// what came out.
 package main
 
 import (
@@ -23,7 +24,7 @@ func root() *cobra.Command {
 		Long: `pillar makes networks whose activations are polynomials, which pascaline can
 evaluate without seeing the input.`,
 	})
-	cmd.AddCommand(fitCommand(), trainCommand())
+	cmd.AddCommand(fitCommand(), trainCommand(), compareCommand())
 	return cmd
 }
 

@@ -40,8 +40,9 @@ type trainedRun struct {
 	Uncompiled string `json:"uncompiled,omitempty"`
 }
 
-func (r *trainedRun) seconds() (s float64) {
-	for _, e := range r.History {
+// secondsOf returns how long all epochs took.
+func secondsOf(history []training.Epoch) (s float64) {
+	for _, e := range history {
 		s += e.Seconds
 	}
 	return s
@@ -52,7 +53,7 @@ func (r *trainReport) mean() {
 	for i := range r.Runs {
 		r.Float += r.Runs[i].Float / n
 		r.Fixed += r.Runs[i].Fixed / n
-		r.Seconds += r.Runs[i].seconds() / n
+		r.Seconds += secondsOf(r.Runs[i].History) / n
 	}
 	if len(r.uncompiled()) > 0 {
 		r.Fixed = 0 // the others are no measure of all
@@ -82,7 +83,7 @@ func (r *trainReport) print(w io.Writer) {
 		case run.Uncompiled != "":
 			fmt.Fprint(w, "   not in fixed point")
 		}
-		fmt.Fprintf(w, "   largest pre-activation %s   trained in %s\n", magnitude(largestOf(run.Largest)), time.Duration(run.seconds()*float64(time.Second)).Round(time.Second))
+		fmt.Fprintf(w, "   largest pre-activation %s   trained in %s\n", magnitude(largestOf(run.Largest)), time.Duration(secondsOf(run.History)*float64(time.Second)).Round(time.Second))
 	}
 	if len(r.Runs) > 1 {
 		fmt.Fprintf(w, "  mean       float %6.2f %%", 100*r.Float)

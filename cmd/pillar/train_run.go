@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -54,20 +53,17 @@ func (f *trainFlags) prepare(out string) (checkpoint string, err error) {
 	}
 	probe.Close()
 	os.Remove(probe.Name())
-	checkpoint = filepath.Join(out, "checkpoint")
+	checkpoint = filepath.Join(out, checkpointName)
 	if !f.fresh {
 		return checkpoint, nil
 	}
-	for _, name := range []string{"checkpoint", reportName, f.Network + ".pasc", f.Network + ".plan"} {
+	for _, name := range []string{checkpointName, reportName, f.Network + ".pasc", f.Network + ".plan"} {
 		if err := os.Remove(filepath.Join(out, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", fmt.Errorf("beginning anew: %w", err)
 		}
 	}
 	return checkpoint, nil
 }
-
-// reportName is the file in a run's folder that says how it went.
-const reportName = "report.json"
 
 // finish trains what is left to train, and writes the files.
 func (f *trainFlags) finish(ctx context.Context, run *training.Run, test *dataset.Set, out string) (*trainedRun, error) {
@@ -88,10 +84,7 @@ func (f *trainFlags) finish(ctx context.Context, run *training.Run, test *datase
 			return nil, err
 		}
 	}
-	return r, writeJSON(filepath.Join(out, reportName), struct {
-		Options training.Options `json:"options"`
-		*trainedRun
-	}{o, r})
+	return r, writeReport(filepath.Join(out, reportName), &runReport{o, *r})
 }
 
 // compile compiles what a run has trained, and says how accurate it is then. A
@@ -112,16 +105,4 @@ func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *datas
 		return err
 	}
 	return model.WriteFile(strings.TrimSuffix(r.Model, ".pasc")+".plan", m.PlanOnly())
-}
-
-// writeJSON writes v as indented JSON.
-func writeJSON(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o666); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	return nil
 }

@@ -98,30 +98,57 @@ func readCheckpoint(path string, want *header, like *network.State) (*header, *n
 	return h, state, nil
 }
 
-func decodeCheckpoint(r io.Reader, want *header, like *network.State) (*header, *network.State, error) {
-	sum := sha256.New()
-	both := io.TeeReader(r, sum)
+// ReadHistory reads how far the run of a checkpoint is. What follows the history in
+// the file is left alone: whether it is whole, New finds out.
+func ReadHistory(path string) (Options, []Epoch, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Options{}, nil, fmt.Errorf("reading a checkpoint: %w", err)
+	}
+	defer f.Close()
+	h, err := decodeHeader(f)
+	if err != nil {
+		return Options{}, nil, fmt.Errorf("checkpoint %s %w", path, err)
+	}
+	if err := h.Options.Check(); err != nil {
+		return Options{}, nil, fmt.Errorf("checkpoint %s is damaged, or of another version: %w", path, err)
+	}
+	return h.Options, h.History, nil
+}
+
+// decodeHeader reads the part before the tensors.
+func decodeHeader(r io.Reader) (*header, error) {
 	start := make([]byte, len(checkpointMagic)+4)
-	if _, err := io.ReadFull(both, start); err != nil || string(start[:len(checkpointMagic)]) != checkpointMagic {
-		return nil, nil, errors.New("is no checkpoint of this version; move it away to start anew")
+	if _, err := io.ReadFull(r, start); err != nil || string(start[:len(checkpointMagic)]) != checkpointMagic {
+		return nil, errors.New("is no checkpoint of this version; move it away to start anew")
 	}
 	length := binary.LittleEndian.Uint32(start[len(checkpointMagic):])
 	if length > maxHeader {
-		return nil, nil, errors.New("is damaged: its header is too long; move it away to start anew")
+		return nil, errors.New("is damaged: its header is too long; move it away to start anew")
 	}
 	head := make([]byte, length)
-	if _, err := io.ReadFull(both, head); err != nil {
-		return nil, nil, errors.New("is cut short; move it away to start anew")
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, errors.New("is cut short; move it away to start anew")
 	}
 	h := &header{}
 	if err := json.Unmarshal(head, h); err != nil {
-		return nil, nil, fmt.Errorf("is damaged, move it away to start anew: %w", err)
+		return nil, fmt.Errorf("is damaged, move it away to start anew: %w", err)
+	}
+	if len(h.History) < 1 || len(h.History) > h.Options.Epochs || h.Step < 0 {
+		return nil, errors.New("is damaged: it counts what cannot be; move it away to start anew")
+	}
+	return h, nil
+}
+
+func decodeCheckpoint(r io.Reader, want *header, like *network.State) (*header, *network.State, error) {
+	sum := sha256.New()
+	both := io.TeeReader(r, sum)
+	h, err := decodeHeader(both)
+	if err != nil {
+		return nil, nil, err
 	}
 	if h.Options != want.Options || h.Data != want.Data {
 		return nil, nil, ErrOther
-	}
-	if len(h.History) < 1 || len(h.History) > h.Options.Epochs || h.Step < 0 {
-		return nil, nil, errors.New("is damaged: it counts what cannot be; move it away to start anew")
 	}
 	var all []*tensors.Tensor
 	for _, t := range like.List() {

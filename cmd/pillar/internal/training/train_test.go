@@ -254,3 +254,24 @@ func TestACheckpointThatCannotBeWrittenStopsTheRun(t *testing.T) {
 		t.Errorf("a folder that went away: %v", err)
 	}
 }
+
+// What is not a checkpoint is refused without taking the memory that it asks for.
+func FuzzCheckpointsAreReadOrRefused(f *testing.F) {
+	h := &header{Options: quick(), Data: "0", History: []Epoch{{Epoch: 1, Loss: 1, Accuracy: 0.5}}, Step: 6}
+	var good bytes.Buffer
+	if err := encodeCheckpoint(&good, h, &network.State{}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good.Bytes())
+	f.Add([]byte(checkpointMagic + "\xff\xff\xff\x00{}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "checkpoint")
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		o, history, err := ReadHistory(path)
+		if err == nil && (o.Check() != nil || len(history) < 1 || len(history) > o.Epochs) {
+			t.Errorf("a checkpoint has %d epochs of %d", len(history), o.Epochs)
+		}
+	})
+}

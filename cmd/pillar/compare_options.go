@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+
+	"pascaline/cmd/pillar/internal/training"
+	"pascaline/internal/figure"
+)
+
+// options are those that a table names where they differ, by the names of their
+// flags; one that does not apply is empty.
+var options = []struct {
+	name string
+	of   func(o *training.Options) string
+}{
+	{"epochs", func(o *training.Options) string { return fmt.Sprint(o.Epochs) }},
+	{"batch", func(o *training.Options) string { return fmt.Sprint(o.Batch) }},
+	{"shards", func(o *training.Options) string { return fmt.Sprint(o.Shards) }},
+	{"optimizer", func(o *training.Options) string { return o.Optimizer }},
+	{"rate", func(o *training.Options) string { return figure.Number(o.Rate) }},
+	{"schedule", func(o *training.Options) string { return o.Schedule }},
+	{"decay", func(o *training.Options) string { return figure.Number(o.Decay) }},
+	{"shift", func(o *training.Options) string { return fmt.Sprint(o.Augment.Shift) }},
+	{"flip", func(o *training.Options) string { return fmt.Sprint(o.Augment.Flip) }},
+	{"cutout", func(o *training.Options) string { return fmt.Sprint(o.Augment.Cutout) }},
+	{"hold-out", func(o *training.Options) string { return fmt.Sprint(o.HoldOut) }},
+	{"clip", func(o *training.Options) string {
+		if o.Activation == training.Relu {
+			return ""
+		}
+		return fmt.Sprint(o.Clip)
+	}},
+	{"penalty-range", func(o *training.Options) string { return ofPenalty(o, o.Penalty.Range) }},
+	{"penalty-gamma", func(o *training.Options) string { return ofPenalty(o, o.Penalty.Gamma) }},
+}
+
+func ofPenalty(o *training.Options, v float64) string {
+	if o.Penalty.Beta == 0 {
+		return ""
+	}
+	return figure.Number(v)
+}
+
+// differences names the first option in which two runs differ, apart from the seed.
+func differences(a, b *training.Options) string {
+	same := *b
+	if same.Seed = a.Seed; *a == same {
+		return ""
+	}
+	for _, pair := range [][3]string{
+		{"network", a.Network, b.Network}, {"activation", a.Activation, b.Activation},
+		{"penalty", figure.Number(userBeta(a)), figure.Number(userBeta(b))},
+	} {
+		if pair[1] != pair[2] {
+			return fmt.Sprintf("%s %s against %s", pair[0], pair[1], pair[2])
+		}
+	}
+	for _, option := range options {
+		if x, y := option.of(a), option.of(b); x != y {
+			return fmt.Sprintf("%s %s against %s", option.name, x, y)
+		}
+	}
+	return "their options differ"
+}
