@@ -45,11 +45,11 @@ inference sends, and how long it takes over a network.
 
 Of linear layers FA and FW are the fractional bits of their input and of their
 weights. Of activations FA are those of the polynomial's argument, and FW what the
-opening drops; inputs are below 2^M units within RANGE, masks have B bits more than
-FW, and each opened value HIDES with so many bits. CALIBRATED is the largest input
-that the compilation saw, and MARGIN how far beyond it the range reaches; a value up
-to EXACT TO still computes as it should, and only hides less. ERROR bounds the
-probability that any of a layer's elements comes out wrong by more than rounding,
+opening drops; inputs are below 2^M units within RANGE, masks have B bits above those
+that are dropped, and each opened value HIDES with so many bits. CALIBRATED is the
+largest input that the compilation saw, and MARGIN how far beyond it the range reaches;
+a value up to EXACT TO still computes as it should, and only hides less. ERROR bounds
+the probability that any of a layer's elements comes out wrong by more than rounding,
 with a bundle that homomorphic encryption made.
 
 HE and DEALER are what homomorphic encryption (lattigo) and a trusted dealer take for
