@@ -7,6 +7,17 @@ import (
 	"pascaline/internal/figure"
 )
 
+// optionText names an option and its value.
+func optionText(name, value string) string {
+	switch value {
+	case "true":
+		return name
+	case "false":
+		return "no " + name
+	}
+	return name + " " + value
+}
+
 // options are those that a table names where they differ, by the names of their
 // flags; one that does not apply is empty.
 var options = []struct {
@@ -57,7 +68,7 @@ func differences(a, b *training.Options) string {
 	}
 	for _, option := range options {
 		if x, y := option.of(a), option.of(b); x != y {
-			return fmt.Sprintf("%s %s against %s", option.name, x, y)
+			return fmt.Sprintf("%s against %s", optionText(option.name, x), optionText(option.name, y))
 		}
 	}
 	return "their options differ"

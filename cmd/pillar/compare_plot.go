@@ -63,7 +63,7 @@ func plotComparison(path, against string, c *comparison) error {
 	drawn.accuracy.Y.Min, drawn.accuracy.Y.Max = drawn.accuracy.Y.Min-margin, min(100, drawn.accuracy.Y.Max+margin)
 	drawn.largest.X.Min, drawn.largest.X.Max = drawn.accuracy.X.Min, drawn.accuracy.X.Max
 	drawn.largest.X.Scale, drawn.largest.X.Tick = drawn.accuracy.X.Scale, drawn.accuracy.X.Tick
-	return figure.SaveWithLegend(path, 21*vg.Centimeter, 17*vg.Centimeter, &drawn.legend, drawn.accuracy, drawn.largest)
+	return figure.SaveWithLegend(path, 17*vg.Centimeter, 17*vg.Centimeter, &drawn.legend, drawn.accuracy, drawn.largest)
 }
 
 // overEpochs draws a line for every row.
@@ -110,7 +110,7 @@ func (c *comparison) overEpochs() (*curves, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.legend.Add(label, line...)
+		d.legend.Add(short(label), line...)
 	}
 	d.accuracy.X.Min, d.accuracy.X.Max = 0.5, float64(epochs)+0.5
 	d.accuracy.X.Tick.Marker = wholeTicks(epochs)
@@ -216,6 +216,16 @@ func (d *curves) band(worst, best plotter.XYs, hue color.NRGBA) error {
 	area.Color, area.LineStyle.Width = hue, 0
 	d.accuracy.Add(area)
 	return nil
+}
+
+// mostOfName is how many letters of a name a legend has.
+const mostOfName = 60
+
+func short(name string) string {
+	if letters := []rune(name); len(letters) > mostOfName {
+		return string(letters[:mostOfName-1]) + "…"
+	}
+	return name
 }
 
 // rangeLines draws the ranges that polynomials were fitted on.

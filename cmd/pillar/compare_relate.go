@@ -43,7 +43,7 @@ func (c *comparison) relate() {
 		}
 		for i, e := range c.Entries {
 			if values[i] != "" {
-				e.Others = append(e.Others, option.name+" "+values[i])
+				e.Others = append(e.Others, optionText(option.name, values[i]))
 			}
 		}
 	}

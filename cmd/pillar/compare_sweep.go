@@ -77,7 +77,7 @@ func (c *comparison) against(what string) (*curves, error) {
 	_, names := describe(relu, (*entry).networkName, (*entry).dataName, (*entry).othersName)
 	for i, e := range relu {
 		style := draw.LineStyle{Color: figure.Grey, Width: vg.Points(1.5), Dashes: reluDashes(i)}
-		d.legend.Add(join("ReLU", names[i]), level(d.accuracy, 100*e.Float.Mean, style))
+		d.legend.Add(short(join("ReLU", names[i])), level(d.accuracy, 100*e.Float.Mean, style))
 	}
 	return d, nil
 }
@@ -126,14 +126,14 @@ func (d *curves) sweep(s *sweep, x func(*entry) float64, i int, fallback string)
 		}
 		bars.Color, bars.Width = hue, vg.Points(1)
 		d.accuracy.Add(bars)
-		d.legend.Add(cmp.Or(s.name, fallback), line...)
+		d.legend.Add(short(cmp.Or(s.name, fallback)), line...)
 	}
 	style := draw.LineStyle{Color: hue, Width: vg.Points(1.5), Dashes: figure.Dotted}
 	for k, e := range s.levels {
 		d.level(*e.Largest, style)
 		line := level(d.accuracy, 100*e.accuracy().Mean, style)
 		if k == 0 {
-			d.legend.Add(join(s.name, "no penalty"), line)
+			d.legend.Add(short(join(s.name, "no penalty")), line)
 		}
 	}
 	return nil

@@ -18,14 +18,18 @@ func Save(path string, width, height vg.Length, plots ...*plot.Plot) error {
 	return SaveWithLegend(path, width, height, nil, plots...)
 }
 
-// SaveWithLegend is Save with a legend, unless nil, to the right of the plots.
+// SaveWithLegend is Save with a legend, unless nil, to the right of the plots; it is
+// not part of their width.
 func SaveWithLegend(path string, width, height vg.Length, legend *plot.Legend, plots ...*plot.Plot) error {
-	canvas := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(150))
+	beside := vg.Length(0)
+	if legend != nil {
+		beside = legend.Rectangle(draw.Canvas{}).Size().X + vg.Points(12)
+	}
+	canvas := vgimg.NewWith(vgimg.UseWH(width+beside, height), vgimg.UseDPI(150))
 	area := draw.Crop(draw.New(canvas), vg.Points(8), vg.Points(-8), vg.Points(8), vg.Points(-8))
 	if legend != nil {
-		size := legend.Rectangle(area).Size()
-		legend.Draw(draw.Crop(area, area.Rectangle.Size().X-size.X, 0, 0, vg.Points(-24))) // below the title's height
-		area = draw.Crop(area, 0, -size.X-vg.Points(12), 0, 0)
+		legend.Draw(draw.Crop(area, width, 0, 0, vg.Points(-24))) // from below the title on
+		area = draw.Crop(area, 0, -beside, 0, 0)
 	}
 	rows := make([][]*plot.Plot, len(plots))
 	for i, p := range plots {
