@@ -90,7 +90,7 @@ func readSplitClasses(dir string, entries []entry, split Split, o SetOptions) (*
 
 // readHeldOut reads dir/CLASS, or the share of it that is held out.
 func readHeldOut(dir string, split Split, o SetOptions) (*Set, error) {
-	if split == Test && o.HoldOut == 0 {
+	if split == Test && o.TestShare == 0 {
 		return nil, ErrNoSplits
 	}
 	folders, err := classFolders(dir, "")
@@ -102,12 +102,12 @@ func readHeldOut(dir string, split Split, o SetOptions) (*Set, error) {
 	for i, f := range folders {
 		names = append(names, f.name)
 		folders[i].pictures = slices.DeleteFunc(f.pictures, func(picture string) bool {
-			return heldOut(picture, o.HoldOut) != (split == Test)
+			return heldOut(picture, o.TestShare) != (split == Test)
 		})
 		left += len(folders[i].pictures)
 	}
 	if left == 0 {
-		return nil, fmt.Errorf("no picture of it is in this split where a share of %v is held out: choose another share", o.HoldOut)
+		return nil, fmt.Errorf("no picture of it is in this split where a share of %v is for testing: choose another share", o.TestShare)
 	}
 	return readClasses(dir, names, folders, o)
 }

@@ -92,10 +92,10 @@ type SetOptions struct {
 	// Folders of pictures are read class by class in turn, so that the first of
 	// them are of all classes.
 	Limit int
-	// HoldOut is the share, from 0 to less than 1, of a folder of classes
+	// TestShare is the share, from 0 to less than 1, of a folder of classes
 	// without splits that is held out for Test. Which pictures it takes, their
 	// names decide alone, so that Train and Test never overlap.
-	HoldOut float64
+	TestShare float64
 }
 
 // maxSetBytes bounds the pixels of a set.
@@ -104,9 +104,9 @@ const maxSetBytes = 1<<31 - 1
 // errLargeSet is the end of an error about a set larger than maxSetBytes.
 var errLargeSet = errors.New("more than 2 GiB of pixels: pass a limit to read only the first images, or a smaller size to fit them to")
 
-// Errors of HoldOut, whose name in a command the caller knows.
+// Errors of TestShare, whose name in a command the caller knows.
 var (
-	// ErrNoSplits says that a set has no test split and HoldOut makes none.
+	// ErrNoSplits says that a set has no test split and TestShare makes none.
 	ErrNoSplits = errors.New("it has no splits: hold out a share of it, or put the pictures into folders train and test, a folder for each class in either")
 	// ErrSplits says that there is nothing to hold out for a test split.
 	ErrSplits = errors.New("has a test split of its own: hold out nothing")
@@ -128,8 +128,8 @@ func (o SetOptions) validate() error {
 	switch {
 	case o.Limit < 0:
 		return fmt.Errorf("the limit of images is %d; pass a positive number, or 0 for all", o.Limit)
-	case !(o.HoldOut >= 0 && o.HoldOut < 1):
-		return fmt.Errorf("the share to hold out is %v; it must be at least 0 and less than 1", o.HoldOut)
+	case !(o.TestShare >= 0 && o.TestShare < 1):
+		return fmt.Errorf("the share for testing is %v; it must be at least 0 and less than 1", o.TestShare)
 	}
 	// Stands in for the set's own size, to check what is given.
 	_, err := o.options(1, 1, 1)
@@ -145,7 +145,7 @@ func (o SetOptions) validate() error {
 //     dir or in the folder that their archive makes;
 //   - folders of PNG and JPEG pictures by class, dir/train/CLASS and
 //     dir/test/CLASS (or dir/val/CLASS), classes in the order of their names;
-//   - the same without splits, dir/CLASS: see SetOptions.HoldOut.
+//   - the same without splits, dir/CLASS: see SetOptions.TestShare.
 //
 // What is there decides which.
 func ReadSet(dir string, split Split, o SetOptions) (*Set, error) {
@@ -156,7 +156,7 @@ func ReadSet(dir string, split Split, o SetOptions) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading data set %s: %w", dir, err)
 	}
-	if o.HoldOut > 0 && found.split {
+	if o.TestShare > 0 && found.split {
 		return nil, fmt.Errorf("reading data set %s: it is %s and %w", dir, found.format, ErrSplits)
 	}
 	s, err := found.read(split, o)

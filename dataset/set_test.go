@@ -265,7 +265,7 @@ func TestWhatIsHeldOutIsNeverInBothSplits(t *testing.T) {
 		place(t, pngBytes(t, flat(1, 1, uint8(i))), dir, []string{"even", "odd"}[i%2], fmt.Sprintf("%d.png", i))
 	}
 	whole := mustReadSet(t, dir, Train, SetOptions{})
-	o := SetOptions{HoldOut: 0.25}
+	o := SetOptions{TestShare: 0.25}
 	train, test := mustReadSet(t, dir, Train, o), mustReadSet(t, dir, Test, o)
 	seen := slices.Concat(train.Names, test.Names)
 	slices.Sort(seen)
@@ -313,15 +313,15 @@ func TestASetThatIsIncompleteIsAnErrorThatSaysWhatIsMissing(t *testing.T) {
 		"no test":      {map[string][]byte{"train/cat/a.png": picture}, Test, SetOptions{}, []string{"no folder test"}},
 		"new class":    {map[string][]byte{"train/cat/a.png": picture, "test/dog/a.png": picture}, Test, SetOptions{}, []string{"class dog"}},
 		"no splits":    {map[string][]byte{"cat/a.png": picture}, Test, SetOptions{}, []string{"no splits", "hold out"}},
-		"all held out": {map[string][]byte{"cat/a.png": picture}, Test, SetOptions{HoldOut: 1e-9}, []string{"no picture", "another share"}},
-		"two splits":   {map[string][]byte{"train/cat/a.png": picture}, Train, SetOptions{HoldOut: 0.1}, []string{"a test split of its own"}},
+		"all held out": {map[string][]byte{"cat/a.png": picture}, Test, SetOptions{TestShare: 1e-9}, []string{"no picture", "another share"}},
+		"two splits":   {map[string][]byte{"train/cat/a.png": picture}, Train, SetOptions{TestShare: 0.1}, []string{"a test split of its own"}},
 		"other size":   {map[string][]byte{"cat/a.png": picture, "dog/b.png": pngBytes(t, flat(3, 2, 1))}, Train, SetOptions{}, []string{filepath.Join("dog", "b.png"), "3 pixels wide and 2 high", "cat/a.png is 2×2", "--fit"}},
 		"wrong size":   {map[string][]byte{"cat/a.png": picture}, Train, SetOptions{H: 3, W: 3}, []string{"a.png", "takes 3×3", "--fit"}},
 		"no picture":   {map[string][]byte{"cat/a.png": []byte("GIF89a")}, Train, SetOptions{}, []string{"a.png", "a GIF"}},
 		"damaged":      {map[string][]byte{"cat/a.png": picture[:len(picture)-20]}, Train, SetOptions{}, []string{"a.png", "damaged"}},
 		"too much":     {many, Train, SetOptions{H: 1 << 14, W: 1 << 14, C: 1, Fit: true}, []string{"8 pictures", "2 GiB"}},
 		"half a size":  {map[string][]byte{"cat/a.png": picture}, Train, SetOptions{W: 3}, []string{"height and width"}},
-		"share":        {nil, Train, SetOptions{HoldOut: math.NaN()}, []string{"less than 1"}},
+		"share":        {nil, Train, SetOptions{TestShare: math.NaN()}, []string{"less than 1"}},
 		"limit":        {nil, Train, SetOptions{Limit: -1}, []string{"limit"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ import (
 type evalFlags struct {
 	data, split, graph string
 	activations        activationFlags
-	holdOut            float64
+	testShare          float64
 	count, private     int
 	fit, invert        bool
 	backend            backendFlags
@@ -42,7 +42,7 @@ they disagree and the worst mistakes.
 
 DIR holds MNIST's IDX files (train-images-idx3-ubyte and so on, compressed or not),
 CIFAR-10's or CIFAR-100's binary files, or PNG and JPEG pictures in folders by
-class: DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS with --hold-out.
+class: DIR/train/CLASS and DIR/test/CLASS, or DIR/CLASS with --test-share.
 
 A compiled model has rounded weights, and without --graph it is those that are
 computed with in real numbers. --graph names the ONNX file that it was compiled
@@ -62,7 +62,7 @@ the two tie, or where a logit is off by more than a twentieth of their range.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.data, "data", "", "folder of the labelled data set")
 	flags.StringVar(&f.split, "split", "test", "which part of it: test or train")
-	flags.Float64Var(&f.holdOut, "hold-out", 0, "of a data set without splits, the share that is its test split, like 0.2")
+	flags.Float64Var(&f.testShare, "test-share", 0, "of a data set without splits, the share that is its test split, like 0.2")
 	flags.IntVar(&f.count, "count", 0, "take the first images only (0: all)")
 	flags.BoolVar(&f.fit, "fit", false, "resize images of another size than the model's")
 	flags.BoolVar(&f.invert, "invert", false, "exchange black and white, for dark ink on light paper")
@@ -87,8 +87,8 @@ func (f *evalFlags) check() error {
 		return fmt.Errorf("--private is %d; it must be positive, or 0 for none", f.private)
 	case f.count > 0 && f.private > f.count:
 		return fmt.Errorf("--private is %d, and --count leaves %d images: what is classified privately is classified in the clear as well", f.private, f.count)
-	case !(f.holdOut >= 0 && f.holdOut < 1):
-		return fmt.Errorf("--hold-out is %v; it takes a share from 0 to less than 1", f.holdOut)
+	case !(f.testShare >= 0 && f.testShare < 1):
+		return fmt.Errorf("--test-share is %v; it takes a share from 0 to less than 1", f.testShare)
 	case f.report == "":
 		return nil
 	case filepath.Ext(f.report) != ".html":
@@ -120,7 +120,7 @@ func (f *evalFlags) run(ctx context.Context, path string) (err error) {
 	}
 	in := m.Plan.Nodes[0].Shape
 	set, err := dataset.ReadSet(f.data, split, dataset.SetOptions{
-		H: in.H, W: in.W, C: in.C, Fit: f.fit, Invert: f.invert, Limit: f.count, HoldOut: f.holdOut,
+		H: in.H, W: in.W, C: in.C, Fit: f.fit, Invert: f.invert, Limit: f.count, TestShare: f.testShare,
 	})
 	if err != nil {
 		return err

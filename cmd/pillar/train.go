@@ -19,17 +19,17 @@ import (
 // trainFlags are the flags of pillar train.
 type trainFlags struct {
 	training.Options
-	data    string
-	out     string
-	count   int
-	channel int
-	fit     string
-	holdOut float64
-	relu    bool
-	seeds   int
-	backend string
-	fresh   bool
-	asJSON  bool
+	data      string
+	out       string
+	count     int
+	channel   int
+	fit       string
+	testShare float64
+	relu      bool
+	seeds     int
+	backend   string
+	fresh     bool
+	asJSON    bool
 }
 
 func trainCommand() *cobra.Command {
@@ -72,7 +72,7 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 	flags.IntVar(&f.count, "count", 0, "train on so many images only (0: on all)")
 	flags.StringVar(&f.fit, "fit", "", "resize pictures to HxW, such as 32x32")
 	flags.IntVar(&f.channel, "channels", 0, "make pictures grey (1) or coloured (3); 0: as they are")
-	flags.Float64Var(&f.holdOut, "test-share", 0, "share of the pictures kept for testing, such as 0.1, where the folder has no test split")
+	flags.Float64Var(&f.testShare, "test-share", 0, "share of the pictures kept for testing, such as 0.1, where the folder has no test split")
 	flags.StringVar(&f.Activation, "activation", "poly:4:5", "polynomials that stand in for ReLU, poly:DEGREE:RANGE[:Q]")
 	flags.BoolVar(&f.relu, "relu", false, "train with ReLU, for comparison; the network is not compiled")
 	flags.BoolVar(&f.Clip, "clip", true, "in training, clip what enters an activation to its range")
