@@ -13,7 +13,7 @@ import (
 // read reads the split to train on and the split to test with, which must go
 // together: after hours of training it is too late to find that they do not.
 func (f *trainFlags) read() (train, test *dataset.Set, err error) {
-	o := dataset.SetOptions{C: f.channel, HoldOut: f.testShare, Fit: f.fit != ""}
+	o := dataset.SetOptions{C: f.channel, TestShare: f.testShare, Fit: f.fit != ""}
 	if o.Fit {
 		if o.H, o.W, err = parseSize(f.fit); err != nil {
 			return nil, nil, err
