@@ -17,9 +17,9 @@ import (
 // that the paper names are for batches of PenaltyBatch; with others the same
 // balance takes β·PenaltyBatch/(size of the batch).
 type Penalty struct {
-	Beta  float64 // β, 0 or more
-	Gamma float64 // γ, 2 to 64
-	Range float64 // ℓ, above 0
+	Beta  float64 `json:"beta"`  // β, 0 or more
+	Gamma float64 `json:"gamma"` // γ, 2 to 64
+	Range float64 `json:"range"` // ℓ, above 0
 }
 
 // The paper's choices, section 5. Its β are 5e-5 for ResNet-18 and -110, 1e-6 for
