@@ -33,6 +33,19 @@ func (c channels) every(n int) (channels, bool) {
 	return c[:n], true
 }
 
+// with combines numbers for the same elements.
+func (c channels) with(d channels, f func(a, b float64) float64) channels {
+	n := len(c) // the least common multiple
+	for n%len(d) != 0 {
+		n += len(c)
+	}
+	out := make(channels, n)
+	for i := range out {
+		out[i] = f(c.at(i), d.at(i))
+	}
+	return out
+}
+
 // folder merges the factors and offsets of single elements into the weights and
 // coefficients next to them.
 type folder struct {
@@ -214,12 +227,14 @@ func (s *step) part(i int, c channels) channels {
 	if c.same() {
 		return c[:1]
 	}
-	from := 0
+	from, n, pixels := 0, s.inputs[i].Shape.C, 1
 	for _, in := range s.inputs[:i] {
 		from += in.Shape.C
 	}
-	n := s.inputs[i].Shape.C
-	out := make(channels, max(1, len(c)/s.Shape.C)*n)
+	if _, even := c.every(s.Shape.C); !even {
+		pixels = s.Shape.H * s.Shape.W
+	}
+	out := make(channels, pixels*n)
 	for e := range out {
 		out[e] = c.at(e/n*s.Shape.C + from + e%n)
 	}

@@ -55,13 +55,10 @@ func (f *folder) behind(p *step, scale, shift channels) {
 			c.Coeffs = polynomial(c.Coeffs).of(polynomial{shift[0], scale[0]})
 			c.Replaces = ""
 		case opAffine:
-			n := max(len(scale), len(shift), len(c.scale), len(c.shift))
-			newScale, newShift := make(channels, n), make(channels, n)
-			for i := range n {
-				newScale[i] = c.scale.at(i) * scale.at(i)
-				newShift[i] = c.scale.at(i)*shift.at(i) + c.shift.at(i)
-			}
-			c.scale, c.shift = newScale, newShift
+			product := func(a, b float64) float64 { return a * b }
+			sum := func(a, b float64) float64 { return a + b }
+			c.shift = c.scale.with(shift, product).with(c.shift, sum)
+			c.scale = c.scale.with(scale, product)
 		case OpPool:
 			f.behind(c, scale, pooled(c, shift))
 		case OpAdd, OpReshape:

@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -111,5 +112,77 @@ func TestRandomNetworksComputeWhatONNXDefines(t *testing.T) {
 		x = b.node("Reshape", x, b.ints(1, -1))
 		x = b.batchNorm(b.linear(x, c*size*size, 5), 5)
 		importsAs(t, b, b.linear(b.square(x), 5, 3))
+	}
+}
+
+// TestRandomFactorsAndOffsetsComputeWhatONNXDefines puts constants of channels and of
+// pixels, in several views, between layers that can take them over and layers that
+// cannot.
+func TestRandomFactorsAndOffsetsComputeWhatONNXDefines(t *testing.T) {
+	layers, refused := map[string]int{}, 0
+	for seed := range int64(300) {
+		b := newONNX(1, 6, 4, 4)
+		b.rand.Seed(seed)
+		c := int64(6) // channels of 4×4 pixels
+		constant := func(mean float64) string {
+			switch b.rand.Intn(3) {
+			case 0:
+				return b.random(mean, 1)
+			case 1:
+				return b.random(mean, c, 1, 1)
+			}
+			return b.random(mean, 1, c, 1, 1)
+		}
+		var grow func(x string, depth int) string
+		grow = func(x string, depth int) string {
+			for range 1 + b.rand.Intn(3) {
+				switch b.rand.Intn(9) {
+				case 0, 1:
+					x = b.node("Mul", x, constant(1))
+				case 2:
+					x = b.node("Sub", constant(0.5), x)
+				case 3:
+					x = b.node("Add", x, b.random(0, c, 4, 4))
+				case 4: // another view of the same elements, of another number of channels
+					n := []int64{2, 3, 4}[b.rand.Intn(3)]
+					x = b.node("Reshape", b.node("Transpose", x, intsAttr("perm", 0, 2, 3, 1)), b.ints(1, -1, n))
+					x = b.node("Add", b.node("Mul", x, b.random(1, n)), b.random(0, 1, n))
+					x = b.node("Transpose", b.node("Reshape", x, b.ints(1, 4, 4, c)), intsAttr("perm", 0, 3, 1, 2))
+				case 5:
+					x = b.batchNorm(x, c)
+				case 6:
+					x = b.node("AveragePool", x, intsAttr("kernel_shape", 3, 3), intsAttr("pads", 1, 1, 1, 1), intAttr("count_include_pad", 1))
+				case 7:
+					if depth < 2 {
+						x = b.node("Add", grow(x, depth+1), grow(x, depth+1))
+					}
+				case 8:
+					if depth < 2 {
+						y := b.node("Concat", grow(x, depth+1), grow(x, depth+1), intAttr("axis", 1))
+						x = b.node("Slice", y, b.ints(3), b.ints(3+c), b.ints(1))
+					}
+				}
+			}
+			switch b.rand.Intn(3) {
+			case 0:
+				x = b.conv(x, c, c, 3, 1, 1)
+			case 1:
+				x = b.node("Add", b.node("Mul", b.node("Mul", x, x), b.number(0.125)), x)
+			}
+			return x
+		}
+		x := grow(grow("x", 0), 0)
+		out := b.linear(b.node("Flatten", x), 16*c, 3)
+		if _, _, err := ImportONNX(b.bytes(t, out), ImportOptions{}); err != nil && strings.Contains(err.Error(), "pixel to pixel") {
+			refused++
+			continue
+		}
+		g := importsAs(t, b, out)
+		for _, n := range g.Nodes {
+			layers[n.Op.String()]++
+		}
+	}
+	if t.Log(layers, refused); refused > 100 || layers["linear"] < 300 || layers["concat"] < 100 {
+		t.Errorf("%d networks were refused, the others have %v", refused, layers)
 	}
 }

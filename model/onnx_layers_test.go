@@ -93,6 +93,14 @@ var layers = []network{
 		y = b.node("Reshape", b.node("Transpose", y, intsAttr("perm", 0, 2, 3, 1)), b.ints(1, 8, 3))
 		return b, b.node("Reshape", b.node("Add", b.node("Mul", y, b.random(1, 3)), b.random(0, 8, 3)), b.ints(24))
 	}, "linear"},
+	{"offsets of two views, of tokens of 6 and of 4", func() (*onnxBuilder, string) {
+		b := newONNX(1, 6, 2, 2)
+		y := b.node("Reshape", b.node("Transpose", b.square("x"), intsAttr("perm", 0, 2, 3, 1)), b.ints(1, 4, 6))
+		y = b.node("Mul", b.node("Add", y, b.random(0, 6)), b.random(1, 6))
+		y = b.node("MatMul", b.node("Reshape", y, b.ints(1, 6, 4)), b.random(0, 4, 4))
+		y = b.node("Reshape", b.node("Mul", b.node("Add", y, b.random(0, 4)), b.random(1, 4)), b.ints(1, 4, 6))
+		return b, b.node("Reshape", b.node("MatMul", b.node("Add", y, b.random(0, 6)), b.random(0, 6, 5)), b.ints(20))
+	}, "polynomial linear reshape linear reshape linear"},
 	{"concatenations take batch norm", func() (*onnxBuilder, string) {
 		b := newONNX(1, 2, 4, 4)
 		y := b.node("Concat", b.conv("x", 2, 3, 3, 1, 1), b.conv("x", 2, 1, 1, 1, 0), intAttr("axis", 1))
