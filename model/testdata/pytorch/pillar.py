@@ -28,6 +28,7 @@ def penalty(model, gamma, ell):
 
 def train(model, batches, optimizer, epochs, beta=5e-5, ell=4.5):
     warm_up = [(4, beta / 100), (6, beta / 50), (8, beta / 10), (10, beta / 5)]
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for epoch in range(epochs):
         gamma, b = warm_up[epoch] if epoch < len(warm_up) else (10, beta)
         model.train()
@@ -40,6 +41,7 @@ def train(model, batches, optimizer, epochs, beta=5e-5, ell=4.5):
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+        schedule.step()
 
 
 def export(model, example, path):
