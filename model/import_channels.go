@@ -227,7 +227,11 @@ func (im *importer) strided(n *onnxpb.NodeProto, x *value, along int, which []in
 	if len(which) > 1 {
 		step = which[1] - which[0]
 	}
-	if len(dims) != 4 || dims[0] != 1 || along < 2 || which[0] != 0 || step < 1 || (dims[along]-1)/step+1 != len(which) {
+	uneven := false
+	for k, i := range which {
+		uneven = uneven || i != k*step
+	}
+	if len(dims) != 4 || dims[0] != 1 || along < 2 || uneven || step < 1 || (dims[along]-1)/step+1 != len(which) {
 		return nil, fmt.Errorf("cuts axis %d of a tensor of shape %s; only channels can be cut, and every so many rows or columns taken"+
 			" from the first to the last; use a convolution or average pooling with a stride", along, shapeText(dims))
 	}

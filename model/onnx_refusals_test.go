@@ -231,6 +231,10 @@ var refusals = []struct {
 	{"channels of rows", func(b *onnxBuilder) string {
 		return b.conv(b.node("Transpose", "x", intsAttr("perm", 0, 2, 3, 1)), 6, 2, 3, 1, 1)
 	}, []string{"(Conv)", "N×C×H×W"}},
+	{"rows at uneven distances", func(b *onnxBuilder) string {
+		return b.node("Gather", "x", b.ints(0, 1, 1, 3, 4, 5), intAttr("axis", 2))
+	},
+		[]string{"(Gather)", "cuts axis 2"}},
 	{"one row of an image", func(b *onnxBuilder) string { return b.node("Gather", "x", b.ints(1), intAttr("axis", 2)) },
 		[]string{"(Gather)", "cuts axis 2"}},
 	{"one of a batch that there is not", func(b *onnxBuilder) string { return b.node("Gather", "x", b.ints(1)) }, []string{"(Gather)", "picks element 1 of 1"}},
