@@ -19,18 +19,20 @@ func (c channels) same() bool {
 	return !slices.ContainsFunc(c, func(v float64) bool { return v != c[0] })
 }
 
-// every returns the numbers as one for each of n channels; false if they differ from
-// pixel to pixel.
+// every returns the numbers as such that come round again after n channels; false if
+// they differ from pixel to pixel. Behind a reshape n may have nothing to do with
+// len(c): what comes round after either does so after their greatest common divisor.
 func (c channels) every(n int) (channels, bool) {
-	if n%len(c) == 0 {
-		return c, true
+	period := len(c)
+	for rest := n; rest != 0; {
+		period, rest = rest, period%rest
 	}
 	for i, v := range c {
-		if v != c[i%n] {
+		if v != c[i%period] {
 			return nil, false
 		}
 	}
-	return c[:n], true
+	return c[:period], true
 }
 
 // with combines numbers for the same elements.

@@ -4,6 +4,8 @@ import (
 	"math/rand"
 	"slices"
 	"testing"
+
+	"pascaline/internal/onnxpb"
 )
 
 // elements returns where the elements of a layout are, in ONNX's order.
@@ -82,4 +84,41 @@ func TestAReshapeAcrossTheOrderIsNone(t *testing.T) {
 			t.Errorf("%v became %v", dims, m)
 		}
 	}
+}
+
+// regrouped views an image of h×1 pixels in c channels as one of other pixels.
+func (b *onnxBuilder) regrouped(x string, h, c int64) string {
+	x = b.node("Transpose", x, intsAttr("perm", 0, 2, 3, 1))
+	return b.node("Transpose", b.node("Reshape", x, b.ints(1, h, 1, c)), intsAttr("perm", 0, 3, 1, 2))
+}
+
+// Factors of channels may meet layers for which the same elements are other channels.
+func TestFactorsOfChannelsStayWithTheirElements(t *testing.T) {
+	factors := func(b *onnxBuilder, x string, v ...float32) string {
+		return b.node("Mul", x, b.initializer(&onnxpb.TensorProto{DataType: onnxpb.TensorProto_FLOAT, Dims: []int64{int64(len(v)), 1, 1}, FloatData: v}))
+	}
+	t.Run("fewer channels", func(t *testing.T) {
+		b := newONNX(1, 6, 2, 1)
+		y := b.regrouped(factors(b, "x", 1, 1, 1, 2, 1, 1), 3, 4)
+		importsAs(t, b, b.conv(y, 4, 2, 1, 1, 0))
+	})
+	t.Run("more channels", func(t *testing.T) {
+		b := newONNX(1, 4, 3, 1)
+		y := b.regrouped(factors(b, "x", 1, 2, 3, 4), 2, 6)
+		importsAs(t, b, b.conv(y, 6, 2, 1, 1, 0))
+	})
+	t.Run("in common", func(t *testing.T) {
+		b := newONNX(1, 4, 3, 1)
+		y := b.regrouped(factors(b, "x", 1, 2, 1, 2), 2, 6)
+		g := importsAs(t, b, b.conv(y, 6, 2, 1, 1, 0))
+		if got := ops(g); got != "reshape linear" {
+			t.Errorf("became %s", got)
+		}
+	})
+	t.Run("joined", func(t *testing.T) {
+		b := newONNX(1, 4, 3, 1)
+		joined := b.node("Concat", b.conv("x", 4, 2, 1, 1, 0), b.conv("x", 4, 2, 1, 1, 0), intAttr("axis", 1))
+		y := b.node("Add", b.conv(b.regrouped("x", 2, 6), 6, 6, 1, 1, 0), b.regrouped(joined, 2, 6))
+		importsAs(t, b, factors(b, y, 1, 2, 3, 4, 5, 6))
+	})
 }
