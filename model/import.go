@@ -49,6 +49,7 @@ type step struct {
 	index  int    // in the finished graph
 
 	scale, shift channels // opAffine
+	weights      bool     // opAffine: they are a batch normalisation's, not just numbers
 
 	functions []*step // elementwise steps of this one
 	views     []*step // reshapes of this one

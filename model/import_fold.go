@@ -52,6 +52,9 @@ func (c channels) with(d channels, f func(a, b float64) float64) channels {
 // coefficients next to them.
 type folder struct {
 	consumers map[*step][]*step // one entry for each input that reads the step
+	// weights says that what is being folded are weights, which no polynomial may take:
+	// clients see its coefficients.
+	weights bool
 }
 
 // fold removes every opAffine that out depends on: into the steps before it, if
@@ -72,6 +75,7 @@ func (im *importer) fold(out *step) (*step, error) {
 			continue
 		}
 		in := s.inputs[0]
+		f.weights = s.weights
 		switch {
 		case f.takesBefore(in, s.scale, s.shift):
 			f.before(in, s.scale, s.shift)
@@ -172,7 +176,7 @@ func (f *folder) takesBefore(p *step, scale, shift channels) bool {
 	case OpReshape:
 		return f.takesBefore(p.inputs[0], scale, shift)
 	case OpPolynomial:
-		return scale.same() && shift.same()
+		return scale.same() && shift.same() && !f.weights
 	}
 	return false
 }

@@ -16,7 +16,7 @@ func (f *folder) takesBehind(p *step, scale, shift channels) bool {
 		case OpLinear:
 			ok = each && (f.plainShift(c.Linear, shift) || c.Linear.MACs() < maxFoldedMACs)
 		case OpPolynomial:
-			ok = scale.same() && shift.same()
+			ok = scale.same() && shift.same() && !f.weights
 		case opAffine:
 			ok = true
 		case OpPool:
@@ -59,6 +59,7 @@ func (f *folder) behind(p *step, scale, shift channels) {
 			sum := func(a, b float64) float64 { return a + b }
 			c.shift = c.scale.with(shift, product).with(c.shift, sum)
 			c.scale = c.scale.with(scale, product)
+			c.weights = c.weights || f.weights
 		case OpPool:
 			f.behind(c, scale, pooled(c, shift))
 		case OpAdd, OpReshape:

@@ -242,5 +242,9 @@ func (im *importer) batchNorm(n *onnxpb.NodeProto) (*value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return im.affine(n, x, a, b)
+	out, err := im.affine(n, x, a, b)
+	if err == nil {
+		out.base.weights = true
+	}
+	return out, err
 }

@@ -79,6 +79,28 @@ func TestAPolynomialIsComputedWhereEachOfItsReadersNeedsIt(t *testing.T) {
 	}
 }
 
+// A plan shows clients the coefficients of its polynomials. Batch norms are weights,
+// also where they are of one channel and could be taken for numbers of the activation.
+func TestNoPolynomialTakesABatchNorm(t *testing.T) {
+	for name, build := range map[string]func(b *onnxBuilder) string{
+		"before":         func(b *onnxBuilder) string { return b.square(b.batchNorm("x", 1)) },
+		"behind":         func(b *onnxBuilder) string { return b.conv(b.batchNorm(b.square("x"), 1), 1, 2, 3, 1, 1) },
+		"between":        func(b *onnxBuilder) string { return b.square(b.batchNorm(b.square("x"), 1)) },
+		"after a number": func(b *onnxBuilder) string { return b.square(b.batchNorm(b.node("Mul", "x", b.number(2)), 1)) },
+		"beside a shortcut": func(b *onnxBuilder) string {
+			y := b.square("x")
+			return b.square(b.node("Add", b.batchNorm(y, 1), b.conv(y, 1, 1, 3, 1, 1)))
+		},
+	} {
+		b := newONNX(1, 1, 4, 4)
+		for _, n := range importsAs(t, b, build(b)).Nodes {
+			if n.Op == OpPolynomial && !slices.Equal(n.Coeffs, []float64{0, 0.5, 1}) {
+				t.Errorf("%s: the polynomial %q has the coefficients %v", name, n.Name, n.Coeffs)
+			}
+		}
+	}
+}
+
 // TestRandomNetworksComputeWhatONNXDefines chains layers at random.
 func TestRandomNetworksComputeWhatONNXDefines(t *testing.T) {
 	for seed := range int64(40) {

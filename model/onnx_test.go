@@ -115,7 +115,7 @@ var networks = []network{
 	{"batch norm of one channel and an activation", func() (*onnxBuilder, string) {
 		b := newONNX(1, 1, 3, 3)
 		return b, b.square(b.batchNorm("x", 1))
-	}, "polynomial"},
+	}, "linear polynomial"},
 	{"scaled data and a padded convolution", func() (*onnxBuilder, string) {
 		b := newONNX(1, 3, 5, 5)
 		return b, b.conv(b.node("Div", "x", b.number(255)), 3, 2, 3, 1, 1)
