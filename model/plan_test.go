@@ -349,5 +349,77 @@ func FuzzDecodePlan(f *testing.F) {
 		}
 		p.Summary()
 		p.BundleMemory()
+		m := &Model{Plan: p}
+		for _, v := range []Variant{{}, {Sigma: 50}, {ActivationBits: 8, WeightBits: 6}, {Polynomial: func(float64) ([]float64, error) { return []float64{0, 0.5, 0.25}, nil }}} {
+			if q, err := m.Variant(v); err == nil {
+				if err := q.Validate(); err != nil {
+					t.Fatalf("a variant is none: %v", err)
+				}
+			}
+		}
+		followSmall(t, p)
 	})
+}
+
+// followSmall computes what a plan says where it is little, row by row as well as at
+// once: no index is out of range, and all rows are there.
+func followSmall(t *testing.T, p *Plan) {
+	work, w := 0, new(Weights)
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		work += n.Shape.Len() * max(1, len(n.Inputs))
+		switch n.Op {
+		case OpLinear:
+			work += n.Linear.MACs() + n.Linear.WeightLen()
+			w.Layers = append(w.Layers, LayerWeights{})
+		case OpPool:
+			work += n.Pool.MACs()
+		}
+		if work > 1<<16 {
+			return
+		}
+	}
+	w.Layers = w.Layers[:0]
+	for i := range p.Nodes {
+		if n := &p.Nodes[i]; n.Op == OpLinear {
+			w.Layers = append(w.Layers, LayerWeights{W: make([]int16, n.Linear.WeightLen()), Bias: make([]uint64, n.BiasLen())})
+		}
+	}
+	m, err := NewModel(p, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := NewFixedEvaluator(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := make([]uint64, p.Nodes[0].Shape.Len())
+	for k := range input {
+		input[k] = uint64(k+1) << 40
+	}
+	if _, err := e.Eval(input); err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		switch n.Op {
+		case OpPool, OpAdd, OpReshape, OpConcat:
+		default:
+			continue
+		}
+		in := make([][]uint64, len(n.Inputs))
+		rows := make([]uint64, n.Shape.Len())
+		for y := range n.Shape.H {
+			for k, j := range n.Inputs {
+				// Rows that nothing depends on are not there yet.
+				in[k] = make([]uint64, p.Nodes[j].Shape.Len())
+				s := p.Nodes[j].Shape
+				copy(in[k], e.values[j][:p.InputRows(i, j, y+1)*s.W*s.C])
+			}
+			p.PublicRows(i, y, y+1, rows, in...)
+		}
+		if !slices.Equal(rows, e.values[i]) {
+			t.Fatalf("node %d %q: rows computed apart differ", i, n.Name)
+		}
+	}
 }
