@@ -183,9 +183,10 @@ func verdictOn(e *evaluation.Evaluation) error {
 	return nil
 }
 
-// writePage writes the report, whole or not at all.
+// writePage writes the report, whole or not at all: for its owner alone, because it
+// shows the images.
 func writePage(path string, e *evaluation.Evaluation) error {
-	if err := whole.WriteFile(path, 0o644, e.WritePage); err != nil {
+	if err := whole.WriteFile(path, 0o600, e.WritePage); err != nil {
 		return fmt.Errorf("writing the report %s: %w", path, err)
 	}
 	return nil

@@ -42,9 +42,10 @@ type header struct {
 // ErrOther says that a checkpoint is of another training run.
 var ErrOther = errors.New("is of a training run with other options or images")
 
-// writeCheckpoint writes a checkpoint to path, whole or not at all.
+// writeCheckpoint writes a checkpoint to path, whole or not at all: for its owner alone,
+// as a compiled model, because it has the weights.
 func writeCheckpoint(path string, h *header, state *network.State) error {
-	if err := whole.WriteFile(path, 0o644, func(w io.Writer) error { return encodeCheckpoint(w, h, state) }); err != nil {
+	if err := whole.WriteFile(path, 0o600, func(w io.Writer) error { return encodeCheckpoint(w, h, state) }); err != nil {
 		before := "the checkpoint before is as it was, and the same command goes on from there"
 		if len(h.History) == 1 {
 			before = "there is none before it"
