@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"pascaline/dataset"
 	"pascaline/internal/digits"
@@ -305,6 +306,23 @@ func TestTheTextHasTheMatrixAndTheDisagreements(t *testing.T) {
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// Names of files and folders come from anywhere; a terminal would obey some.
+func TestNamesInTheTextDoNothingToATerminal(t *testing.T) {
+	evil := "\x1b]0;owned\a\x1b[2J\u202e"
+	set := images([]string{evil, "ß"}, []int32{0, 1}, [4]uint8{1, 200}, [4]uint8{200, 1})
+	set.Name = evil
+	var b strings.Builder
+	if err := evaluated(t, brightest(t, model.Shape{H: 2, W: 2, C: 1}, 2), set).WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+		t.Errorf("the text has %q", b.String()[i:i+1])
+	}
+	if !strings.Contains(b.String(), "]0;owned") || !strings.Contains(b.String(), "1 ß") {
+		t.Errorf("the names are not there:\n%s", b.String())
+	}
+}
 
 func TestManyClassesArePrintedByWhatStandsOut(t *testing.T) {
 	var b strings.Builder

@@ -1,6 +1,7 @@
 package evaluation
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"pascaline/bench"
 )
@@ -45,7 +47,8 @@ func (e *Evaluation) WriteText(w io.Writer) error {
 	return out.err
 }
 
-// A printer keeps the first error.
+// A printer keeps the first error. What no terminal should get, it replaces: names are
+// those of files and folders, which may come from anywhere.
 type printer struct {
 	w   io.Writer
 	err error
@@ -57,9 +60,13 @@ func (p *printer) Write(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
-	var n int
-	n, p.err = p.w.Write(b)
-	return n, p.err
+	_, p.err = p.w.Write(bytes.Map(func(r rune) rune {
+		if r != '\n' && !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, b))
+	return len(b), p.err
 }
 
 // A method is a way of computing that was judged.
