@@ -295,6 +295,28 @@ func TestHidingAddsUpOverOpenedValues(t *testing.T) {
 	}
 }
 
+// An opened value hides with 62 − m bits because the other party's mask of 2^(62−fw)
+// values is moved by |t| of them, which is below 2^(m−fw) in the mean over the dithers
+// (docs/protocol.md, section 4), whatever y is.
+func TestWhatIsOpenedMovesItsMaskByItsRangeInTheMean(t *testing.T) {
+	for fw := range uint(5) {
+		for m := fw; m < fw+4; m++ {
+			for y := 1 - int64(1)<<m; y < 1<<m; y++ {
+				sum := 0.0
+				for dithers := range int64(1) << (2 * fw) {
+					lambda := dithers>>fw + dithers&(1<<fw-1)
+					v := y + lambda - 1<<fw>>1
+					sum += math.Abs(float64(v >> fw))
+				}
+				a := Activation{Fw: fw, M: m, MaskBits: maskBits(fw)}
+				if d := math.Ldexp(sum, -int(2*fw+a.MaskBits)); d > math.Ldexp(1, -int(a.HidingBits())) {
+					t.Errorf("fw = %d, m = %d: %d hides with 2^%.2f, not with %d bits", fw, m, y, math.Log2(d), a.HidingBits())
+				}
+			}
+		}
+	}
+}
+
 // One layer may be wrong once in 2^40, and so may all of them together.
 func TestTruncationErrorsOfAllLayersAreBounded(t *testing.T) {
 	const elements = 127
