@@ -3,6 +3,7 @@ package estimate
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,7 +103,8 @@ func TestErrorsAddUpToNoLessThanAnyLayers(t *testing.T) {
 	// A layer whose truncation shows its wraps: 4·20 + 10 − 10 bits are dropped.
 	for i := range m.Plan.Nodes {
 		if a := m.Plan.Nodes[i].Act; a != nil && m.Plan.Nodes[i].Shape.Len() == 1024 {
-			a.Fa, a.M = 20, 10
+			a.Fa, a.M, a.Alpha = 20, 20, slices.Clone(a.Alpha)
+			a.Alpha[a.Degree()] = 1 << 17
 		}
 	}
 	e := estimated(t, m, Options{})
@@ -123,6 +125,14 @@ func TestErrorsAddUpToNoLessThanAnyLayers(t *testing.T) {
 		if l.GrossError > he.GrossError || l.GrossError <= l.Activation.TruncationError {
 			t.Errorf("layer %q is wrong with %g, and all with %g", l.Name, l.GrossError, he.GrossError)
 		}
+	}
+	a := m.Plan.Bundle().Activations[0].Powers
+	powers, err := offline.PowersError(a.Degree, a.MaskBits, e.Activations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := powers + truncation; math.Abs(he.GrossError/want-1) > 1e-9 || powers > truncation {
+		t.Errorf("all are wrong with %g, not %g of powers and %g of truncation", he.GrossError, powers, truncation)
 	}
 	if he.GrossError > sum || dealt.GrossError != truncation || dealt.GrossError != e.TruncationError {
 		t.Errorf("layers add up to %g and %g, and all are wrong with %g and %g", sum, truncation, he.GrossError, dealt.GrossError)

@@ -194,6 +194,8 @@ func TestClippingOfWhatInputsHoldIsLeftOut(t *testing.T) {
 		{"too narrow for normalised pixels", 0, 1, func(b *onnxBuilder) string {
 			return b.node("Clip", b.node("Mul", "x", b.random(3, 2, 1, 1)), b.number(0), b.number(2))
 		}, false},
+		{"negated pixels", 0, 1, func(b *onnxBuilder) string { return b.node("Clip", b.node("Neg", "x"), b.number(-1), b.number(0)) }, true},
+		{"negated pixels where those were", 0, 1, func(b *onnxBuilder) string { return b.node("Clip", b.node("Neg", "x"), b.number(0), b.number(1)) }, false},
 		{"inputs of any size", 0, 0, func(b *onnxBuilder) string { return b.node("Clip", "x", b.number(0), b.number(1)) }, false},
 		{"not the input", 0, 1, func(b *onnxBuilder) string {
 			return b.node("Clip", b.conv("x", 2, 2, 3, 1, 1), b.number(-100), b.number(100))

@@ -137,6 +137,11 @@ func TestAPowersReplyAlmostNeverFailsToDecrypt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// docs/planning.md: 12 ciphertexts at degree 4, 39 at degree 8.
+		ciphers := map[int]float64{4: 12, 8: 39}[degree]
+		if want := math.Exp2(-74) + 2*ciphers*8192*2*math.Exp(-6*222*222/5888.0); ciphers > 0 && math.Abs(one/want-1) > 1e-9 {
+			t.Errorf("degree %d: an element, which may lie in either of two replies, is wrong with %g, not %g", degree, one, want)
+		}
 		many, err := PowersError(degree, 56, 1000*PowersSlots)
 		if err != nil {
 			t.Fatal(err)
