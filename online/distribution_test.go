@@ -1,11 +1,15 @@
 package online
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"pascaline/internal/plantest"
+	"pascaline/model"
 	"pascaline/ring"
 )
 
@@ -112,6 +116,72 @@ func TestAForgottenMaskIsNoticed(t *testing.T) {
 			t.Errorf("byte %d of unmasked activations passes for uniform", i)
 		}
 	}
+}
+
+// A tensor may be read many times: here each element of the input stands twice in a
+// concatenation, which goes into two activations. So each value is opened four times,
+// and what any two messages about it differ by must be masks, of which none is known
+// to whoever gets them.
+func TestAValueThatIsReadAgainIsMaskedAgain(t *testing.T) {
+	const n = 4096
+	act := &model.Activation{Alpha: []int64{100, 512, 256}, Q: 10, Fa: 9, Fw: 8, M: 21, MaskBits: 54}
+	one, two := model.Shape{H: 1, W: 1, C: n}, model.Shape{H: 1, W: 1, C: 2 * n}
+	p := &model.Plan{Name: "twice", Sigma: 40, Nodes: []model.Node{
+		{Name: "input", Op: model.OpInput, Shape: one, Frac: 17},
+		{Name: "join", Op: model.OpConcat, Inputs: []int{0, 0}, Shape: two, Frac: 17, Shifts: []uint{0, 0},
+			Parts: []model.Part{{Input: 0, Channels: n}, {Input: 1, Channels: n}}},
+		{Name: "act1", Op: model.OpPolynomial, Inputs: []int{1}, Shape: two, Frac: 9, Act: act},
+		{Name: "act2", Op: model.OpPolynomial, Inputs: []int{1}, Shape: two, Frac: 9, Act: act},
+		{Name: "join2", Op: model.OpConcat, Inputs: []int{2, 3}, Shape: model.Shape{H: 1, W: 1, C: 4 * n}, Frac: 9, Shifts: []uint{0, 0},
+			Parts: []model.Part{{Input: 0, Channels: 2 * n}, {Input: 1, Channels: 2 * n}}},
+	}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(27, 28))
+	x := plantest.Input(r, n, 17)
+	s, c, b0, b1 := pairUp(t, p, &model.Weights{}, 1)
+	_, toServer, toClient := exchange(t, s, c, [][]uint64{x})
+
+	// What the server gets, and what the client gets, of all four in turn.
+	words := func(messages [][]byte) []uint64 {
+		all := bytes.Join(messages, nil)
+		v := make([]uint64, len(all)/8)
+		ring.Words(v, all)
+		return v
+	}
+	answers, sums := words(toServer)[n:], words(toClient)[:4*n]
+	opened := slices.Concat(b1[0].Opening...)
+	ring.Add(opened, opened, sums)
+	for what, v := range map[string]struct {
+		words []uint64
+		bytes int // below the top of a mask of 62 bits
+	}{
+		"p_C − r":                      {answers, 8},
+		"d = p − r":                    {slices.Concat(s.inferences[0].shares[2], s.inferences[0].shares[3]), 8},
+		"z_S":                          {sums, 7},
+		"z_C":                          {slices.Concat(b0[0].Opening...), 7},
+		"C":                            {opened, 7},
+		"C less the server's own mask": {less(opened, b0[0].OpeningMask(0), b0[0].OpeningMask(1)), 7},
+		"C less the client's own mask": {less(opened, b1[0].OpeningMask(0), b1[0].OpeningMask(1)), 7},
+	} {
+		for i := range 4 {
+			for j := range i {
+				var differences tallies
+				d := make([]uint64, n)
+				ring.Sub(d, v.words[i*n:][:n], v.words[j*n:][:n])
+				differences.add(d)
+				differences.check(t, fmt.Sprintf("%s, reading %d less reading %d", what, i, j), v.bytes)
+			}
+		}
+	}
+}
+
+// less returns v less the masks of its two halves.
+func less(v []uint64, masks ...[]uint64) []uint64 {
+	out := make([]uint64, len(v))
+	ring.Sub(out, v, slices.Concat(masks...))
+	return out
 }
 
 // docs/protocol.md, section 6: what a unit of a linear layer's error says must not
