@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"pascaline/cmd/pillar/internal/network"
@@ -101,8 +102,25 @@ func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *datas
 	}
 	r.Fixed = fixed.Accuracy()
 	r.Model = filepath.Join(out, f.Network+".pasc")
+	m = committed(r.Model, m)
 	if err := model.WriteFile(r.Model, m); err != nil {
 		return err
 	}
 	return model.WriteFile(strings.TrimSuffix(r.Model, ".pasc")+".plan", m.PlanOnly())
+}
+
+// committed returns the model that is at path already if m has the same plan and
+// weights. Only the commitment to them differs then, and a new one would make useless
+// what clients have of the old one.
+func committed(path string, m *model.Model) *model.Model {
+	old, err := model.ReadModel(path)
+	if err != nil {
+		return m
+	}
+	plan := *old.Plan
+	if plan.Weights = m.Plan.Weights; plan.Hash() != m.Plan.Hash() || !reflect.DeepEqual(old.Weights, m.Weights) {
+		return m
+	}
+	old.Calibration = m.Calibration // which older files may not have
+	return old
 }
