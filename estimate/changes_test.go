@@ -116,7 +116,7 @@ func TestAChangeBeyondTheBudgetNamesTheLayer(t *testing.T) {
 		"sigma=58":         {`layer "`, "σ = 58", "it fits with σ = "},
 		"fa=20 fw=20":      {`layer "`, "20"},
 		"fa=12 fw=12":      {`layer "`, "ask for fewer"},
-		"margin=1000 fw=9": {"margin"},
+		"margin=1000 fw=9": {`layer "`, "ask for fewer"},
 	} {
 		c, err := ParseChanges(strings.Split(text, " "))
 		if err != nil {
@@ -128,5 +128,10 @@ func TestAChangeBeyondTheBudgetNamesTheLayer(t *testing.T) {
 				t.Errorf("%s: %v\nlacks %s", text, err, want)
 			}
 		}
+	}
+	// A plan alone does not hold what calibration saw.
+	c := Changes{Margin: 2}
+	if _, _, err := c.Apply(m.PlanOnly(), Options{}); err == nil || !strings.Contains(err.Error(), "margin") {
+		t.Errorf("another margin of a plan: %v", err)
 	}
 }

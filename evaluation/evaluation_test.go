@@ -14,7 +14,6 @@ import (
 
 	"pascaline/dataset"
 	"pascaline/internal/digits"
-	"pascaline/internal/mnist"
 	"pascaline/model"
 	"pascaline/ring"
 )
@@ -247,15 +246,20 @@ func digitSet(t testing.TB) *dataset.Set {
 }
 
 func TestFixedPointAgreesWithTheNetworkThatItWasCompiledFrom(t *testing.T) {
-	m, err := mnist.Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := New(m, digitSet(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	original, _, err := model.ImportONNXFile(filepath.Join("..", "model", "testdata", "mnist-cnn.onnx"), model.ImportOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := digitSet(t)
+	var calibration [][]float32
+	for i := range set.Len() {
+		calibration = append(calibration, set.Image(i).Pixels)
+	}
+	m, _, err := model.Compile(original, calibration, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := New(m, set)
 	if err != nil {
 		t.Fatal(err)
 	}

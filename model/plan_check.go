@@ -278,6 +278,18 @@ func checkText(s string) error {
 	return nil
 }
 
+// CheckName returns an error for a name that no model can have: one that is empty, too
+// long or cannot be printed.
+func CheckName(name string) error {
+	if name == "" {
+		return errors.New("a model's name is not empty")
+	}
+	if err := checkText(name); err != nil {
+		return fmt.Errorf("a model's name %w", err)
+	}
+	return nil
+}
+
 // printable shortens a name of unknown origin for an error; %q escapes it.
 func printable(s string) string {
 	if len(s) > maxText {

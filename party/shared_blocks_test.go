@@ -58,7 +58,7 @@ func TestBlocksAreWhatOneBatchOfEachOperandIsEnoughFor(t *testing.T) {
 		}
 	}
 	for pool, n := range pools {
-		if each := map[bool]int{true: 3136 + 1568 + 100, false: 1}[strings.HasPrefix(pool, "powers")]; n != 500*each {
+		if each := map[bool]int{true: 3136 + 1568 + 128, false: 1}[strings.HasPrefix(pool, "powers")]; n != 500*each {
 			t.Errorf("500 inferences take %d of %s, not %d", n, pool, 500*each)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"pascaline/internal/commandline"
 	"pascaline/internal/digits"
+	"pascaline/internal/mnist"
 	"pascaline/model"
 )
 
@@ -102,7 +103,8 @@ func (f *demoFlags) run(ctx context.Context) (err error) {
 	if d.backend, err = d.chooseBackend(ctx, &f.backend, "server", "client"); err != nil {
 		return err
 	}
-	fmt.Printf("server  has the model %q: %s\n", m.Plan.Name, describe(m.Plan))
+	fmt.Printf("server  has the model %q: %s;\n", builtIn, describe(m.Plan))
+	fmt.Printf("        of MNIST's 10,000 test images it has %.2f %% right\n", 100*mnist.Accuracy)
 	fmt.Printf("client  has %s and the plan: shapes and scales, no weights\n", count(len(inputs), "picture"))
 	if d.dealer != nil {
 		fmt.Println("dealer  has nothing, and is trusted to collude with neither")

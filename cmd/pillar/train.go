@@ -12,6 +12,7 @@ import (
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
 	"pascaline/internal/commandline"
+	"pascaline/model"
 	"pascaline/model/zoo"
 	"pascaline/pillar"
 )
@@ -27,6 +28,7 @@ type trainFlags struct {
 	testShare float64
 	relu      bool
 	seeds     int
+	name      string
 	backend   string
 	fresh     bool
 	asJSON    bool
@@ -92,6 +94,7 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 	flags.IntVar(&f.HoldOut, "hold-out", -1, "images of the training split to judge every epoch by, instead of training on them (-1: a tenth, at most 1000)")
 	flags.Uint64Var(&f.Seed, "seed", 1, "where randomness begins")
 	flags.IntVar(&f.seeds, "seeds", 1, "train so many times, with seeds one after the other, and report the mean")
+	flags.StringVar(&f.name, "name", "", "what the compiled model is called, which its clients see (the network's name unless given)")
 	flags.StringVar(&f.backend, "backend", "go", "what computes: go, or xla where it is built in")
 	flags.BoolVar(&f.fresh, "fresh", false, "throw away what an earlier run left in --out, and begin anew")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
@@ -104,6 +107,12 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 func (f *trainFlags) check() error {
 	if f.seeds < 1 || f.seeds > 1000 {
 		return fmt.Errorf("--seeds is %d; take from 1 to 1000", f.seeds)
+	}
+	if f.name == "" {
+		f.name = f.Network
+	}
+	if err := model.CheckName(f.name); err != nil {
+		return fmt.Errorf("--name: %w", err)
 	}
 	if f.count < 0 {
 		return fmt.Errorf("--count is %d; take 0 for all images or more", f.count)

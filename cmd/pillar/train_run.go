@@ -91,7 +91,7 @@ func (f *trainFlags) finish(ctx context.Context, run *training.Run, test *datase
 // compile compiles what a run has trained, and says how accurate it is then. A
 // network whose values grow beyond all bounds is trained all the same.
 func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *dataset.Set, out string, r *trainedRun, display *trainDisplay) error {
-	m, err := run.Compile()
+	m, err := run.Compile(f.name)
 	if err != nil {
 		r.Uncompiled = err.Error()
 		return nil

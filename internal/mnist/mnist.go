@@ -1,9 +1,10 @@
-// Package mnist holds the model that pascaline ships: a small convolutional
-// network for handwritten digits with polynomial activations, compiled from
-// model/testdata/mnist-cnn.onnx and calibrated on MNIST's training images:
+// Package mnist holds the model that pascaline ships: a small convolutional network for
+// handwritten digits with polynomial activations, trained by
 //
-//	pascaline model import model/testdata/mnist-cnn.onnx --count 5000 \
-//		--calibrate train-images-idx3-ubyte.gz --labels 0,1,2,3,4,5,6,7,8,9 -o mnist.pasc
+//	GOEXPERIMENT=simd go build ./cmd/pillar
+//	./pillar train lenet --data mnist --epochs 10 --shift 2 --penalty 5e-5 --name mnist --out trained
+//
+// of which this is trained/lenet.pasc.
 package mnist
 
 import (
@@ -15,6 +16,10 @@ import (
 
 //go:embed mnist.pasc
 var compiled []byte
+
+// Accuracy is the share of the 10,000 test images of MNIST that the model classifies
+// rightly, in fixed point.
+const Accuracy = 0.9946
 
 // Model returns the model, weights included.
 func Model() (*model.Model, error) {

@@ -1,46 +1,61 @@
 package mnist
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
-	"pascaline/internal/digits"
+	"pascaline/dataset"
 	"pascaline/model"
 )
 
-func TestTheBuiltInModelReadsTheSampleDigits(t *testing.T) {
+// The model is as accurate as it says, on all test images with PASCALINE_LONG=1 and on
+// the first thousand without.
+func TestTheModelIsAsAccurateAsItSays(t *testing.T) {
+	dir := filepath.Join("..", "..", "..", "shared", "data", "mnist")
+	if _, err := os.Stat(dir); err != nil {
+		t.Skipf("the images of MNIST are not beside the checkout: %v", err)
+	}
+	o := dataset.SetOptions{Limit: 1000}
+	long := os.Getenv("PASCALINE_LONG") != ""
+	if long {
+		o.Limit = 0
+	}
+	set, err := dataset.ReadSet(dir, dataset.Test, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	m, err := Model()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	e, err := model.NewFixedEvaluator(m)
+	f, err := model.NewFixedEvaluator(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, err := digits.Images()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, im := range images {
-		x, err := m.Plan.EncodeInput(im.Pixels)
+	right := 0
+	for i := range set.Len() {
+		x, err := m.Plan.EncodeInput(set.Image(i).Pixels)
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, err := e.Eval(x)
+		y, err := f.Eval(x)
 		if err != nil {
 			t.Fatal(err)
 		}
-		best := 0
 		logits := m.Plan.DecodeOutput(y)
-		for k, v := range logits {
-			if v > logits[best] {
-				best = k
+		best := 0
+		for c := range logits {
+			if logits[c] > logits[best] {
+				best = c
 			}
 		}
-		if best != im.Label {
-			t.Errorf("%s is read as %d", im.Name, best)
+		if best == int(set.Labels[i]) {
+			right++
 		}
+	}
+	got := float64(right) / float64(set.Len())
+	if long && got != Accuracy || got < Accuracy-0.015 {
+		t.Errorf("%d of %d test images are right, %v says the package", right, set.Len(), Accuracy)
 	}
 }

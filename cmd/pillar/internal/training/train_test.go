@@ -151,7 +151,7 @@ func TestAFoldedNetworkIsTheTrainedOne(t *testing.T) {
 			}
 		}
 	}
-	m, err := r.Compile()
+	m, err := r.Compile("stripes")
 	if err != nil {
 		t.Fatal(err)
 	}
