@@ -65,22 +65,36 @@ func (p *Plan) DitherBits() uint {
 	return frac - min(frac, outputFrac)
 }
 
-// powersDistance is what homomorphic generation adds to the statistical distance
-// for each power of each element: its mask is 2^45 times wider than what it
-// hides (offline/powers.go), and the flood's part is small against that.
-const powersDistance = 0x1p-45
+// What homomorphic generation adds to the statistical distance (offline/powers.go):
+// powersDistance for each power of each element, its mask being 2^45 times wider than
+// what it hides, and the flood of a ciphertext that is full adding little; and for each
+// power of a degree that occurs, partlyFilled. A ciphertext is flooded as a whole, 2^13
+// coefficients at 2^−52, however few elements it has. The elements of one inference
+// lie in two that they do not fill, at most, for each of the replies' ciphertexts, of
+// which there are no more than five for each power.
+const (
+	powersDistance = 0x1p-45
+	partlyFilled   = 5 * 2 * 0x1p-39
+)
 
 // Distance bounds the statistical distance between what one party sees in one
 // inference, bundle included, and what can be drawn without the other's secrets,
 // given the output (docs/protocol.md, section 4, says of which function). The
 // masks are independent, so the distances of single values add up (a hybrid
-// argument, one value at a time): those of [Plan.OpeningDistance], and powersDistance
-// for each power of each, which bundles from a dealer do not have.
+// argument, one value at a time): those of [Plan.OpeningDistance], and that of powers
+// by homomorphic encryption, which bundles from a dealer do not have.
 func (p *Plan) Distance() float64 {
 	sum := p.OpeningDistance()
+	var occurs [maxDegree + 1]bool
 	for i := range p.Nodes {
 		if a := p.Nodes[i].Act; a != nil {
 			sum += float64(p.Nodes[i].Shape.Len()*a.Degree()) * powersDistance
+			occurs[a.Degree()] = true
+		}
+	}
+	for degree, any := range occurs {
+		if any {
+			sum += float64(degree) * partlyFilled
 		}
 	}
 	return sum

@@ -154,3 +154,30 @@ func TestAPowersReplyAlmostNeverFailsToDecrypt(t *testing.T) {
 		}
 	}
 }
+
+// A plan counts what homomorphic powers reveal: the masks' part of each power above
+// the first, and the flood's of each coefficient of the replies in which elements lie,
+// which are sent whole.
+func TestAPlanCountsWhatHomomorphicPowersReveal(t *testing.T) {
+	// The masks of 30 bits are those of 32 dropped, as many as a plan opens.
+	for _, maskBits := range []uint{30, 44, 50, 53, 56, 58, 60, 61} {
+		for degree := correlation.MinDegree; degree <= correlation.MaxDegree; degree++ {
+			powers, err := planPowers(degree, maskBits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range []int{1, 100, 4804, 2*PowersSlots + 1, 1 << 20} {
+				shape := model.Shape{H: 1, W: 1, C: n}
+				act := &model.Activation{Alpha: make([]int64, degree+1), Fw: 62 - maskBits, MaskBits: maskBits}
+				p := &model.Plan{Nodes: []model.Node{{Op: model.OpInput, Shape: shape}, {Op: model.OpPolynomial, Inputs: []int{0}, Shape: shape, Act: act}}}
+				masks := float64(n*(degree-1)) * math.Exp2(-powersMaskSigma)
+				coefficients := float64((ceilDiv(n, PowersSlots) + 1) * PowersSlots * powers.replies())
+				reveals := masks + coefficients*math.Exp2(-powersFloodSigma)
+				if counted := p.Distance() - p.OpeningDistance(); counted < reveals || counted > 100*reveals {
+					t.Errorf("degree %d, masks of %d bits: %d elements reveal up to 2^%.1f, and 2^%.1f is counted",
+						degree, maskBits, n, math.Log2(reveals), math.Log2(counted))
+				}
+			}
+		}
+	}
+}

@@ -64,8 +64,10 @@ import (
 //
 // So a client that follows the protocol sees, for each element, at most 7·2^−45
 // + 39·2^−52 more than x_k, which is uniform: statistically 2^−42 at degree 8,
-// 2^−43 at degree 4. The server sees ciphertexts. Seeds are fresh for every
-// message; slots without an element carry zero and a mask.
+// 2^−43 at degree 4. Slots without an element carry zero and a mask, and their
+// coefficients are noise of the other elements as well: a reply that is not full
+// reveals 39·2^−52 for each of its coefficients all the same (model.Plan.Distance).
+// The server sees ciphertexts. Seeds are fresh for every message.
 
 const (
 	powersVersion = 1

@@ -68,8 +68,9 @@ import (
 //
 // So a client that follows the protocol sees, for each element, at most 2^−45 +
 // 2^−47 < 2^−44 more than x, whose low 64 bits say its own share and whose high
-// ones nothing. The server sees ciphertexts. Seeds are fresh for every message;
-// slots without an element carry zero and a mask.
+// ones nothing. Slots without an element carry zero and a mask, and their
+// coefficients are noise of the other elements as well: 2^−47 for each. The server
+// sees ciphertexts. Seeds are fresh for every message.
 
 const (
 	productsVersion = 1
