@@ -166,7 +166,7 @@ func TestAPlanCountsWhatHomomorphicPowersReveal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, n := range []int{1, 100, 4804, 2*PowersSlots + 1, 1 << 20} {
+			for _, n := range []int{1, 100, 5000, 2*PowersSlots + 1, 1 << 20} {
 				shape := model.Shape{H: 1, W: 1, C: n}
 				act := &model.Activation{Alpha: make([]int64, degree+1), Fw: 62 - maskBits, MaskBits: maskBits}
 				p := &model.Plan{Nodes: []model.Node{{Op: model.OpInput, Shape: shape}, {Op: model.OpPolynomial, Inputs: []int{0}, Shape: shape, Act: act}}}
