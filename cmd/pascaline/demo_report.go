@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -16,9 +17,9 @@ import (
 // the clear.
 var errDisagree = errors.New("private and cleartext results disagree")
 
-// agreement is the largest difference of a logit, private against cleartext,
-// that the demo takes for agreement.
-const agreement = 0.05
+// agreement is the largest difference of a logit, private against cleartext, that the
+// demo takes for agreement: a share of what lies between the picture's logits.
+const agreement = 1. / 200
 
 func (d *demo) readImages(paths []string, invert bool) ([]dataset.Image, error) {
 	in := d.model.Plan.Nodes[0].Shape
@@ -95,7 +96,7 @@ func printResult(p *model.Plan, im dataset.Image, private result, clear []float6
 		difference = max(difference, math.Abs(clear[k]-private.Logits[k]))
 	}
 	class := argmax(clear)
-	ok := class == private.Class && difference <= agreement
+	ok := class == private.Class && difference <= agreement*(slices.Max(clear)-slices.Min(clear))
 	verdict := "agree"
 	if !ok {
 		verdict = "DISAGREE"

@@ -75,7 +75,7 @@ func parties(t *testing.T) func(report any, command string, args ...string) {
 
 // On the first 1,000 MNIST test images, private inference names the class that
 // the fixed-point evaluator names on at least 999, no logit differs by more than
-// 0.05, and production stays within its budget.
+// 0.1 (they range over 38), and production stays within its budget.
 func TestLongThousandImagesAgreeWithTheEvaluator(t *testing.T) {
 	longTest(t)
 	images, labels := mnistFiles(t)
@@ -93,8 +93,8 @@ func TestLongThousandImagesAgreeWithTheEvaluator(t *testing.T) {
 	if *r.Agree < 999 {
 		t.Errorf("%d of %d classes agree, want at least 999", *r.Agree, count)
 	}
-	if *r.MaxDifference > 0.05 {
-		t.Errorf("a logit differs by %.4f, want at most 0.05", *r.MaxDifference)
+	if *r.MaxDifference > 0.1 {
+		t.Errorf("a logit differs by %.4f, want at most 0.1", *r.MaxDifference)
 	}
 }
 
