@@ -49,7 +49,7 @@ func TestTheDemoFailsOnADisagreement(t *testing.T) {
 	}{
 		{"nothing changed", func(*inferenceReport) {}, nil},
 		{"another class", func(r *inferenceReport) { r.Results[1].Class++ }, errDisagree},
-		{"a logit off by 0.06", func(r *inferenceReport) { r.Results[0].Logits[3] += 0.06 }, errDisagree},
+		{"a logit off by 0.2", func(r *inferenceReport) { r.Results[0].Logits[3] += 0.2 }, errDisagree},
 	} {
 		r := honest()
 		c.change(r)
