@@ -122,8 +122,8 @@ func (c *Check) Add(private, clear []float64) {
 	}
 	c.Range = max(c.Range, high-low)
 	c.Of++
-	switch class := largest(private); {
-	case class == largest(clear):
+	switch class := model.Class(private); {
+	case class == model.Class(clear):
 		c.Agree++
 	case high-clear[class] <= tie*c.Range:
 		c.Ties++
@@ -138,16 +138,6 @@ const tie = 0.02
 // names, ties apart, with logits that are off by less than a twentieth of their range.
 func (c *Check) Sound() bool {
 	return c.Agree+c.Ties == c.Of && c.Difference <= 0.05*c.Range
-}
-
-func largest(v []float64) int {
-	best := 0
-	for i := range v {
-		if v[i] > v[best] {
-			best = i
-		}
-	}
-	return best
 }
 
 // Floor returns the time in seconds that a batch of inferences by this protocol

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"pascaline/bench"
+	"pascaline/model"
 )
 
 // A Case is an image that is worth a look.
@@ -74,7 +75,7 @@ func (e *Evaluation) compare() {
 			tie = (agree || tie) && (same || near)
 			agree = agree && same
 		}
-		wrong := largest(e.fixed[i]) != e.labels[i]
+		wrong := model.Class(e.fixed[i]) != e.labels[i]
 		if agree && !wrong {
 			continue
 		}

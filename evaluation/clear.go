@@ -36,9 +36,26 @@ func (e *Evaluation) Clear(ctx context.Context, graph *model.Graph, progress fun
 		}
 		how = fmt.Sprintf("in float64, of the network %s", graph.Name)
 	}
-	e.float, e.fixed = make([][]float64, e.set.Len()), make([][]float64, e.set.Len())
+	e.float = make([][]float64, e.set.Len())
+	if err := e.evaluate(ctx, graph, progress); err != nil {
+		return err
+	}
+	e.Float = e.outcome(how, e.float)
+	e.compare()
+	return nil
+}
+
+// FixedPoint evaluates all images by the model's fixed-point arithmetic alone.
+func (e *Evaluation) FixedPoint(ctx context.Context, progress func(done int)) error {
+	return e.evaluate(ctx, nil, progress)
+}
+
+// evaluate sets fixed and Fixed, and float if there is a graph, side by side on all
+// processors.
+func (e *Evaluation) evaluate(ctx context.Context, graph *model.Graph, progress func(done int)) error {
+	e.fixed = make([][]float64, e.set.Len())
 	bytes := 0
-	for _, n := range p.Nodes {
+	for _, n := range e.model.Plan.Nodes {
 		bytes += 16 * n.Shape.Len()
 	}
 	workers := min(e.set.Len(), runtime.GOMAXPROCS(0), max(1, evaluatorMemory/bytes))
@@ -74,24 +91,24 @@ func (e *Evaluation) Clear(ctx context.Context, graph *model.Graph, progress fun
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	e.Float = e.outcome(how, e.float)
 	e.Fixed = e.outcome("in the model's integers, in the clear", e.fixed)
-	e.compare()
 	return nil
 }
 
 // A worker evaluates one image at a time.
 type worker struct {
 	*Evaluation
-	byFloat *model.FloatEvaluator
+	byFloat *model.FloatEvaluator // or nil
 	byFixed *model.FixedEvaluator
 	input   []float64
 }
 
 func newWorker(e *Evaluation, graph *model.Graph) (w *worker, err error) {
 	w = &worker{Evaluation: e, input: make([]float64, e.set.Values())}
-	if w.byFloat, err = model.NewFloatEvaluator(graph); err != nil {
-		return nil, err
+	if graph != nil {
+		if w.byFloat, err = model.NewFloatEvaluator(graph); err != nil {
+			return nil, err
+		}
 	}
 	w.byFixed, err = model.NewFixedEvaluator(e.model)
 	return w, err
@@ -99,7 +116,25 @@ func newWorker(e *Evaluation, graph *model.Graph) (w *worker, err error) {
 
 func (w *worker) evaluate(i int) error {
 	im := w.set.Image(i)
-	for k, v := range im.Pixels {
+	if w.byFloat != nil {
+		if err := w.evaluateFloat(i, im.Pixels); err != nil {
+			return err
+		}
+	}
+	x, err := w.model.Plan.EncodeInput(im.Pixels)
+	if err != nil {
+		return err
+	}
+	y, err := w.byFixed.Eval(x)
+	if err != nil {
+		return err
+	}
+	w.fixed[i] = w.model.Plan.DecodeOutput(y)
+	return nil
+}
+
+func (w *worker) evaluateFloat(i int, pixels []float32) error {
+	for k, v := range pixels {
 		w.input[k] = float64(v)
 	}
 	values, err := w.byFloat.Eval(w.input)
@@ -112,14 +147,5 @@ func (w *worker) evaluate(i int) error {
 			return fmt.Errorf("output %d is %v in float64: its activations grow beyond all bounds; train the network on images like this one, with a penalty on large activations", k, v)
 		}
 	}
-	x, err := w.model.Plan.EncodeInput(im.Pixels)
-	if err != nil {
-		return err
-	}
-	y, err := w.byFixed.Eval(x)
-	if err != nil {
-		return err
-	}
-	w.fixed[i] = w.model.Plan.DecodeOutput(y)
 	return nil
 }

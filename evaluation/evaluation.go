@@ -5,7 +5,6 @@
 package evaluation
 
 import (
-	"cmp"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -111,16 +110,4 @@ func (e *Evaluation) name(i int) string {
 		return fmt.Sprintf("image %d", i)
 	}
 	return e.set.Names[i]
-}
-
-// largest returns the index of the largest element, the first of equals; NaN is
-// smaller than any number.
-func largest(v []float64) int {
-	best := 0
-	for i := range v {
-		if cmp.Compare(v[i], v[best]) > 0 {
-			best = i
-		}
-	}
-	return best
 }

@@ -1,6 +1,10 @@
 package evaluation
 
-import "math"
+import (
+	"math"
+
+	"pascaline/model"
+)
 
 // An Outcome is how one way of computing the network did.
 type Outcome struct {
@@ -24,7 +28,7 @@ func (e *Evaluation) outcome(how string, logits [][]float64) *Outcome {
 		o.Confusion[k] = make([]int, len(e.Classes))
 	}
 	for i, v := range logits {
-		class := largest(v)
+		class := model.Class(v)
 		o.Confusion[e.labels[i]][class]++
 		if class == e.labels[i] {
 			o.Right++

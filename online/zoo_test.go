@@ -73,7 +73,7 @@ func checkNetwork(t *testing.T, name string, inputs int) {
 				t.Errorf("%v, image %d: logit %d is %.4f, %.4f in the clear, where they range over %.4f", n, i, k, got, want[k], high-low)
 			}
 		}
-		mine, class := argmax(private[i]), argmax(want)
+		mine, class := model.Class(private[i]), model.Class(want)
 		classes[class] = true
 		if mine != class {
 			ties++
@@ -84,16 +84,6 @@ func checkNetwork(t *testing.T, name string, inputs int) {
 	}
 	t.Logf("%v, %d images of %d classes: logits differ by %.4f of their range at most, %.5f rms; %d ties within rounding",
 		n, inputs, len(classes), worst, math.Sqrt(squares/float64(count)), ties)
-}
-
-func argmax(v []float64) int {
-	best := 0
-	for k := range v {
-		if v[k] > v[best] {
-			best = k
-		}
-	}
-	return best
 }
 
 func TestPrivateOutputsOfANetworkAreThoseInTheClear(t *testing.T) {

@@ -95,7 +95,7 @@ func printResult(p *model.Plan, im dataset.Image, private result, clear []float6
 	for k := range clear {
 		difference = max(difference, math.Abs(clear[k]-private.Logits[k]))
 	}
-	class := argmax(clear)
+	class := model.Class(clear)
 	ok := class == private.Class && difference <= agreement*(slices.Max(clear)-slices.Min(clear))
 	verdict := "agree"
 	if !ok {

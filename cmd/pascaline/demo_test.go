@@ -38,7 +38,7 @@ func TestTheDemoFailsOnADisagreement(t *testing.T) {
 				t.Fatal(err)
 			}
 			logits := m.Plan.DecodeOutput(y)
-			r.Results = append(r.Results, result{Name: im.Name, Class: argmax(logits), Logits: logits})
+			r.Results = append(r.Results, result{Name: im.Name, Class: model.Class(logits), Logits: logits})
 		}
 		return r
 	}

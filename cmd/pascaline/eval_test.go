@@ -14,6 +14,7 @@ import (
 	"pascaline/dataset"
 	"pascaline/evaluation"
 	"pascaline/internal/digits"
+	"pascaline/model"
 )
 
 // digitSet reads the sample digits as a data set.
@@ -71,8 +72,8 @@ func TestAnInterruptedEvaluationKeepsThePortionsThatAreDone(t *testing.T) {
 		t.Errorf("%d of 5 are done after the steps %v, %v", len(logits), steps, err)
 	}
 	for i, v := range logits {
-		if argmax(v) != int(set.Labels[i]) {
-			t.Errorf("%s is taken for %d", set.Names[i], argmax(v))
+		if model.Class(v) != int(set.Labels[i]) {
+			t.Errorf("%s is taken for %d", set.Names[i], model.Class(v))
 		}
 	}
 	if left, err := filepath.Glob(st.path("pictures/*")); err != nil || len(left) > 2 {

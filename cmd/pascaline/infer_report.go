@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"os"
@@ -88,7 +87,7 @@ func (r *inferenceReport) results(images []dataset.Image, inputs, outputs [][]ui
 	right, labelled, agree, most := 0, 0, 0, 0.0
 	for i, im := range images {
 		logits := plan.DecodeOutput(outputs[i])
-		res := result{Name: im.Name, Class: argmax(logits), Logits: logits, Hint: pictureHint(im)}
+		res := result{Name: im.Name, Class: model.Class(logits), Logits: logits, Hint: pictureHint(im)}
 		res.ClassName = labelName(plan, res.Class)
 		if im.Label != dataset.NoLabel {
 			res.Label, res.LabelName = &im.Label, labelName(plan, im.Label)
@@ -103,7 +102,7 @@ func (r *inferenceReport) results(images []dataset.Image, inputs, outputs [][]ui
 				return fmt.Errorf("evaluating %s in the clear: %w", im.Name, err)
 			}
 			want := plan.DecodeOutput(y)
-			class, difference := argmax(want), 0.0
+			class, difference := model.Class(want), 0.0
 			for k := range want {
 				difference = max(difference, math.Abs(want[k]-logits[k]))
 			}
@@ -123,17 +122,6 @@ func (r *inferenceReport) results(images []dataset.Image, inputs, outputs [][]ui
 		r.Agree, r.MaxDifference = &agree, &most
 	}
 	return nil
-}
-
-// argmax returns the index of the largest element, the first of equals.
-func argmax(v []float64) int {
-	best := 0
-	for i := range v {
-		if cmp.Compare(v[i], v[best]) > 0 {
-			best = i
-		}
-	}
-	return best
 }
 
 // pictureHint says what may be wrong with a picture, or nothing.

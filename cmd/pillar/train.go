@@ -56,7 +56,7 @@ goes on from there, with the result that it would have had.
 
 Built with "GOEXPERIMENT=simd go build ./cmd/pillar", training is several times
 faster.`, strings.Join(zoo.Trainable(), ", ")),
-		Example: `  pillar train lenet --data mnist --out trained --shift 2
+		Example: `  pillar train lenet --data mnist --out trained --shift 2 --penalty 5e-5
   pillar train resnet8 --data fashion-mnist --out trained --flip --penalty 1e-4
   pillar train lenet --data mnist --out baseline --shift 2 --relu`,
 		Args: commandline.OneArgument("a network"),

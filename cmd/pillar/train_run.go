@@ -12,6 +12,7 @@ import (
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
 	"pascaline/dataset"
+	"pascaline/evaluation"
 	"pascaline/internal/commandline"
 	"pascaline/model"
 )
@@ -96,11 +97,14 @@ func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *datas
 		r.Uncompiled = err.Error()
 		return nil
 	}
-	fixed, err := training.EvaluateFixed(ctx, m, test, func(done int) { display.show(done, test.Len(), "testing in fixed point") })
+	e, err := evaluation.New(m, test)
 	if err != nil {
 		return err
 	}
-	r.Fixed = fixed.Accuracy()
+	if err := e.FixedPoint(ctx, func(done int) { display.show(done, test.Len(), "testing in fixed point") }); err != nil {
+		return err
+	}
+	r.Fixed = e.Fixed.Accuracy
 	r.Model = filepath.Join(out, f.Network+".pasc")
 	m = committed(r.Model, m)
 	if err := model.WriteFile(r.Model, m); err != nil {

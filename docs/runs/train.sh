@@ -60,6 +60,6 @@ table Fashion-MNIST fashion-poly fashion-relu
 table "with and without the penalty" resnet8-penalty resnet8-none resnet8-relu
 table degrees degree-{2,4,6}-{none,penalty}
 table β $(for beta in $betas; do echo "beta-$beta"; done) degree-4-none
-"$pillar" compare resnet8-penalty resnet8-none resnet8-relu --plot "$here/resnet8.png" >/dev/null
-"$pillar" compare degree-{2,4,6}-{none,penalty} --plot "$here/degrees.png" --against degree >/dev/null
-"$pillar" compare $(for beta in $betas; do echo "beta-$beta"; done) degree-4-none --plot "$here/beta.png" --against penalty >/dev/null
+"$pillar" compare resnet8-penalty resnet8-none resnet8-relu --plot "$here/../resnet8-training.png" >/dev/null
+"$pillar" compare degree-{2,4,6}-{none,penalty} --plot "$here/../resnet8-degrees.png" --against degree >/dev/null
+"$pillar" compare $(for beta in $betas; do echo "beta-$beta"; done) degree-4-none --plot "$here/../resnet8-beta.png" --against penalty >/dev/null

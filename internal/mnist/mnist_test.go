@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"pascaline/dataset"
-	"pascaline/model"
+	"pascaline/evaluation"
 )
 
 // The model is as accurate as it says, on all test images with PASCALINE_LONG=1 and on
@@ -29,33 +29,14 @@ func TestTheModelIsAsAccurateAsItSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := model.NewFixedEvaluator(m)
+	e, err := evaluation.New(m, set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	right := 0
-	for i := range set.Len() {
-		x, err := m.Plan.EncodeInput(set.Image(i).Pixels)
-		if err != nil {
-			t.Fatal(err)
-		}
-		y, err := f.Eval(x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		logits := m.Plan.DecodeOutput(y)
-		best := 0
-		for c := range logits {
-			if logits[c] > logits[best] {
-				best = c
-			}
-		}
-		if best == int(set.Labels[i]) {
-			right++
-		}
+	if err := e.FixedPoint(t.Context(), nil); err != nil {
+		t.Fatal(err)
 	}
-	got := float64(right) / float64(set.Len())
-	if long && got != Accuracy || got < Accuracy-0.015 {
-		t.Errorf("%d of %d test images are right, %v says the package", right, set.Len(), Accuracy)
+	if got := e.Fixed.Accuracy; long && got != Accuracy || got < Accuracy-0.015 {
+		t.Errorf("%d of %d test images are right, %v says the package", e.Fixed.Right, set.Len(), Accuracy)
 	}
 }

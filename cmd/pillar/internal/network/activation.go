@@ -12,7 +12,7 @@ func (a *Activation) activate(x *Node, training bool) (*Node, func(dy *Node) *No
 		return y, func(dy *Node) *Node { return Where(GreaterThan(x, zero(x)), dy, ZerosLike(dy)) }
 	}
 	inside := x
-	if clips := training && a.Clip; clips {
+	if training && a.Clip {
 		inside = MinScalar(MaxScalar(x, -a.Range), a.Range)
 	}
 	y := polynomial(inside, a.Coeffs)

@@ -50,7 +50,7 @@ func objective(t *testing.T, n *Network, k kernels, q Penalty, strength float64,
 		p.gradient(c, q, weight, gradients)
 		value := ReduceAllSum(Mul(p.logits(), c))
 		if q.on() {
-			value = Add(value, Mul(weight, n.penalty(k, q, []*pass{p})))
+			value = Add(value, Mul(weight, q.total(k, []*pass{p})))
 		}
 		return append([]*Node{value}, gradients...)
 	})

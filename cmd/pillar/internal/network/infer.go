@@ -19,20 +19,13 @@ func (n *Network) NewInference(b Backend) (*Inference, error) {
 	exec, err := NewExec(b.Backend, func(in []*Node) []*Node {
 		np, nn := len(n.Params), len(n.norms)
 		parameters, means, variances, images := in[:np], in[np:np+nn], in[np+nn:np+2*nn], in[np+2*nn:]
-		var logits, largest []*Node
+		var logits []*Node
+		var passes []*pass
 		for _, x := range images {
 			p := n.forward(kernels{b.Compiled}, parameters, x, means, variances)
-			logits = append(logits, p.logits())
-			for k, i := range n.activated {
-				m := ReduceAllMax(Abs(p.values[n.Topology.Nodes[i].Inputs[0]]))
-				if k == len(largest) {
-					largest = append(largest, m)
-				} else {
-					largest[k] = Max(largest[k], m)
-				}
-			}
+			logits, passes = append(logits, p.logits()), append(passes, p)
 		}
-		return append(logits, largest...)
+		return append(logits, largest(passes)...)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compiling the evaluation of %q: %w", n.Topology.Name, err)

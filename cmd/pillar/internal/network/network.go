@@ -23,11 +23,11 @@ import (
 type Activation struct {
 	// Coeffs are those of P(t) = Σ Coeffs[k] t^k; none stands for ReLU.
 	Coeffs []float64
-	// Range is where training clips what enters a polynomial, to [−Range, Range];
-	// 0 is nowhere. Inference never clips. Values beyond it are counted as escaped
-	// in either case.
+	// Range is how far polynomials fit, to [−Range, Range]; values beyond it are counted
+	// as escaped.
 	Range float64
-	// Clip says whether training clips.
+	// Clip says whether training clips what enters a polynomial to the range.
+	// Inference never does.
 	Clip bool
 }
 
@@ -127,7 +127,7 @@ func (n *Network) Classes() int { return n.Topology.Nodes[len(n.Topology.Nodes)-
 func (n *Network) Input() model.Shape { return n.Topology.Nodes[0].Shape }
 
 // Initial returns the parameters that training begins with: weights normal with
-// the variance 2/fan-in (He et al., 2015), gains 1, biases and shifts 0.
+// the variance 2/fan-in (He et al., 2015), gains 1, biases and offsets 0.
 func (n *Network) Initial(seed ring.Seed) [][]float32 {
 	values := make([][]float32, len(n.Params))
 	for i := range n.Params {

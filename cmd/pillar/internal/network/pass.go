@@ -97,6 +97,31 @@ func (p *pass) logits() *Node {
 	return Reshape(y, y.Shape().Size()/y.Shape().Dimensions[1], y.Shape().Dimensions[1])
 }
 
+// entering returns what enters each activation, in their order.
+func (p *pass) entering() []*Node {
+	var x []*Node
+	for _, i := range p.net.activated {
+		x = append(x, p.values[p.net.Topology.Nodes[i].Inputs[0]])
+	}
+	return x
+}
+
+// largest returns the largest |x| that enters each activation in any of the passes.
+func largest(passes []*pass) []*Node {
+	var most []*Node
+	for _, p := range passes {
+		for k, x := range p.entering() {
+			m := ReduceAllMax(Abs(x))
+			if k == len(most) {
+				most = append(most, m)
+			} else {
+				most[k] = Max(most[k], m)
+			}
+		}
+	}
+	return most
+}
+
 // gradient adds to gradients, one for each parameter, those of the loss whose
 // gradient at the logits is dLogits (classes×B), and those of the penalty
 // strength·Σ |x/ℓ|^γ over what enters each activation.

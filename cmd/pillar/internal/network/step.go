@@ -7,7 +7,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 )
 
-// Momentum decay of the running statistics of batch norm, as PyTorch has it.
+// statisticsMomentum is how much a batch counts in the running statistics of batch
+// norm, as in PyTorch.
 const statisticsMomentum = 0.1
 
 // Config is what a step of training is compiled for.
@@ -138,10 +139,10 @@ func (n *Network) step(k kernels, c Config, in []*Node) []*Node {
 	out = append(out, nextSlots...)
 	out = append(out, logits...)
 	if c.Penalty.on() {
-		out = append(out, n.penalty(k, c.Penalty, passes))
+		out = append(out, c.Penalty.total(k, passes))
 	}
 	if c.Observe {
-		out = append(out, n.observe(passes)...)
+		out = append(append(out, largest(passes)...), escaped(passes, n.Activation.Range)...)
 	}
 	return out
 }
@@ -168,34 +169,25 @@ func running(old []*Node, passes []*pass, of func(*pass) []*Node) []*Node {
 	return next
 }
 
-// penalty returns the sum of the penalty over all activation layers and shards.
-func (n *Network) penalty(k kernels, q Penalty, passes []*pass) *Node {
+// total returns the sum of the penalty over all activation layers and shards.
+func (q Penalty) total(k kernels, passes []*pass) *Node {
 	var total *Node
 	for _, p := range passes {
-		for _, i := range n.activated {
-			total = sum(total, q.value(k, p.values[n.Topology.Nodes[i].Inputs[0]]))
+		for _, x := range p.entering() {
+			total = sum(total, q.value(k, x))
 		}
 	}
 	return total
 }
 
-// observe returns the largest |x| of each activation layer, then how many of its
-// elements are beyond the range.
-func (n *Network) observe(passes []*pass) []*Node {
-	var largest, escaped []*Node
-	for _, i := range n.activated {
-		var most, count *Node
-		for _, p := range passes {
-			x := Abs(p.values[n.Topology.Nodes[i].Inputs[0]])
-			m := ReduceAllMax(x)
-			if most == nil {
-				most = m
-			} else {
-				most = Max(most, m)
-			}
-			count = sum(count, ReduceAllSum(ConvertDType(GreaterThan(x, ConstAs(x, n.Activation.Range)), x.DType())))
+// escaped returns how many of the elements that enter each activation are beyond the
+// range.
+func escaped(passes []*pass, bound float64) []*Node {
+	counts := make([]*Node, len(passes[0].net.activated))
+	for _, p := range passes {
+		for k, x := range p.entering() {
+			counts[k] = sum(counts[k], ReduceAllSum(ConvertDType(GreaterThan(Abs(x), ConstAs(x, bound)), x.DType())))
 		}
-		largest, escaped = append(largest, most), append(escaped, count)
 	}
-	return append(largest, escaped...)
+	return counts
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"pascaline/cmd/pillar/internal/network"
 	"pascaline/dataset"
 	"pascaline/ring"
 )
@@ -20,8 +19,8 @@ type Evaluation struct {
 // Accuracy returns the share of the images that are classified rightly.
 func (e *Evaluation) Accuracy() float64 { return float64(e.Right) / float64(max(1, e.Images)) }
 
-// evaluate classifies a set.
-func (r *Run) evaluate(ctx context.Context, state *network.State, set *dataset.Set) (*Evaluation, error) {
+// Evaluate classifies a set with the network as trained so far.
+func (r *Run) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, error) {
 	e := &Evaluation{Images: set.Len(), Largest: make([]float64, len(r.net.Activations()))}
 	for first := 0; first < set.Len(); first += r.Options.Batch {
 		if err := ctx.Err(); err != nil {
@@ -32,7 +31,7 @@ func (r *Run) evaluate(ctx context.Context, state *network.State, set *dataset.S
 			images[i] = min(first+i, set.Len()-1) // the last again, to fill the batch
 		}
 		b := newBatch(set, images, r.Options.Shards, nil, nil)
-		logits, largest, err := r.inference.Run(state, b.images)
+		logits, largest, err := r.inference.Run(r.state, b.images)
 		if err != nil {
 			return nil, err
 		}

@@ -126,8 +126,8 @@ func (o *Options) build(image model.Shape, classes int) (*network.Network, error
 	return network.New(g, a)
 }
 
-// penalty returns that of an epoch, and whether labels count for nothing in it.
-func (o *Options) penalty(epoch int) (term pillar.Term) {
+// penalty returns that of an epoch.
+func (o *Options) penalty(epoch int) pillar.Term {
 	if o.Penalty.Beta == 0 {
 		return pillar.Term{}
 	}

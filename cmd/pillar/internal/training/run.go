@@ -122,16 +122,8 @@ func (r *Run) Digest() string { return r.data }
 // Images returns how many images an epoch trains on.
 func (r *Run) Images() int { return r.train.Len() / r.Options.Batch * r.Options.Batch }
 
-// Network returns what is trained.
-func (r *Run) Network() *network.Network { return r.net }
-
 // Graph returns the network as trained so far, as it will be used.
 func (r *Run) Graph() (*model.Graph, error) { return r.net.Fold(r.state) }
-
-// Evaluate classifies a set with the network as trained so far.
-func (r *Run) Evaluate(ctx context.Context, set *dataset.Set) (*Evaluation, error) {
-	return r.evaluate(ctx, r.state, set)
-}
 
 // Train trains until all epochs are done. After every epoch it writes the checkpoint,
 // then calls done; progress is called after every step.
@@ -197,7 +189,7 @@ func (r *Run) epoch(ctx context.Context, epoch int, progress func(Progress)) (*E
 		Accuracy: float64(t.right) / float64(t.images), Escaped: t.escaped / float64(max(1, t.observed)), Largest: t.largest,
 		Rate: r.Options.rate(r.step-1, steps)}
 	if r.held.Len() > 0 {
-		held, err := r.evaluate(ctx, r.state, r.held)
+		held, err := r.Evaluate(ctx, r.held)
 		if err != nil {
 			return nil, err
 		}

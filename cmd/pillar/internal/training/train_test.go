@@ -17,6 +17,7 @@ import (
 
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/dataset"
+	"pascaline/evaluation"
 	"pascaline/pillar"
 	"pascaline/ring"
 )
@@ -155,12 +156,15 @@ func TestAFoldedNetworkIsTheTrainedOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fixed, err := EvaluateFixed(t.Context(), m, test, nil)
+	e, err := evaluation.New(m, test)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := fixed.Right - trained.Right; d < -1 || d > 1 {
-		t.Errorf("%d images are classified rightly in fixed point, %d in float", fixed.Right, trained.Right)
+	if err := e.FixedPoint(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := e.Fixed.Right - trained.Right; d < -1 || d > 1 {
+		t.Errorf("%d images are classified rightly in fixed point, %d in float", e.Fixed.Right, trained.Right)
 	}
 }
 
