@@ -12,10 +12,11 @@ import (
 	"pascaline/internal/whole"
 )
 
-// The files in a run's folder: where it stands, and how it went.
+// The files in a run's folder: where it stands, how it went, and who is at it.
 const (
 	checkpointName = "checkpoint"
 	reportName     = "report.json"
+	lockName       = "lock"
 )
 
 // maxReport bounds the size of a report: a history of ten thousand epochs.

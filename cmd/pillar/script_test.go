@@ -2,8 +2,10 @@ package main
 
 import (
 	"image/png"
+	"io"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,14 +22,42 @@ func TestMain(m *testing.M) {
 // The scripts run the command as its users do. Beside testscript's commands they
 // have:
 //
+//	taken FOLDER, free FOLDER     train into FOLDER, for pillar, and no longer
 //	is-picture FILE W H   fail unless FILE is a PNG of at least this size
 //	stripes FOLDER N [pictures]   write N labelled images, and 50 to test with, as
 //	                              IDX files; or N as pictures by class
 func TestScripts(t *testing.T) {
+	locks := locks{}
 	testscript.Run(t, testscript.Params{
-		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"is-picture": isPicture, "stripes": stripesInScript},
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"is-picture": isPicture, "stripes": stripesInScript, "taken": locks.take, "free": locks.free,
+		},
 	})
+}
+
+// locks are the folders that scripts keep as if they trained into them.
+type locks struct{ sync.Map }
+
+func (l *locks) take(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: taken FOLDER")
+	}
+	folder := ts.MkAbs(args[0])
+	lock, err := openOut(folder)
+	ts.Check(err)
+	l.Store(folder, lock)
+}
+
+func (l *locks) free(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: free FOLDER")
+	}
+	lock, taken := l.LoadAndDelete(ts.MkAbs(args[0]))
+	if !taken {
+		ts.Fatalf("%s is not taken", args[0])
+	}
+	ts.Check(lock.(io.Closer).Close())
 }
 
 func isPicture(ts *testscript.TestScript, neg bool, args []string) {

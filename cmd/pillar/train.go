@@ -12,10 +12,15 @@ import (
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
 	"pascaline/internal/commandline"
+	"pascaline/internal/figure"
 	"pascaline/model"
 	"pascaline/model/zoo"
 	"pascaline/pillar"
 )
+
+// usualPenalty is PILLAR's β for ResNet-18 and ResNet-110, unless --penalty says
+// otherwise. Every network of docs/pillar.md is better with it than without any.
+const usualPenalty = 5e-5
 
 // trainFlags are the flags of pillar train.
 type trainFlags struct {
@@ -48,15 +53,15 @@ and test or not yet split.
 
 Every activation is a polynomial behind a batch norm. In training its input is clipped
 to the range that the polynomial was fitted on; inference clips nothing, and values
-that escape the range ruin the result of a deep network. --penalty teaches it to keep
-them inside (PILLAR): it is β for batches of 128, from 1e-6 to 1e-2.
+that escape the range ruin the result of a deep network. A penalty teaches it to keep
+them inside (PILLAR): --penalty is β for batches of 128, from 1e-6 to 1e-2.
 
 After every epoch a checkpoint is written. Run the same command again, and training
 goes on from there, with the result that it would have had.
 
 Built with "GOEXPERIMENT=simd go build ./cmd/pillar", training is several times
 faster.`, strings.Join(zoo.Trainable(), ", ")),
-		Example: `  pillar train lenet --data mnist --out trained --shift 2 --penalty 5e-5
+		Example: `  pillar train lenet --data mnist --out trained --shift 2
   pillar train resnet8 --data fashion-mnist --out trained --flip --penalty 1e-4
   pillar train lenet --data mnist --out baseline --shift 2 --relu`,
 		Args: commandline.OneArgument("a network"),
@@ -64,6 +69,9 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 			f.Network = args[0]
 			if f.relu && cmd.Flags().Changed("activation") {
 				return fmt.Errorf("--relu and --activation %s: a network has one of them, leave out the other", f.Activation)
+			}
+			if f.relu && !cmd.Flags().Changed("penalty") {
+				f.Penalty.Beta = 0
 			}
 			return f.run(cmd.Context())
 		},
@@ -78,7 +86,7 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 	flags.StringVar(&f.Activation, "activation", "poly:4:5", "polynomials that stand in for ReLU, poly:DEGREE:RANGE[:Q]")
 	flags.BoolVar(&f.relu, "relu", false, "train with ReLU, for comparison; the network is not compiled")
 	flags.BoolVar(&f.Clip, "clip", true, "in training, clip what enters an activation to its range")
-	flags.Float64Var(&f.Penalty.Beta, "penalty", 0, "PILLAR's β for batches of 128; 0 is no penalty")
+	flags.Float64Var(&f.Penalty.Beta, "penalty", usualPenalty, "PILLAR's β for batches of 128; 0 is no penalty, as with --relu")
 	flags.Float64Var(&f.Penalty.Range, "penalty-range", 4.5, "PILLAR's ℓ: beyond it the penalty grows steeply")
 	flags.Float64Var(&f.Penalty.Gamma, "penalty-gamma", pillar.PenaltyGamma, "PILLAR's γ: how steeply")
 	flags.IntVar(&f.Epochs, "epochs", 10, "passes over the images")
@@ -154,6 +162,10 @@ func (f *trainFlags) run(ctx context.Context) error {
 		f.HoldOut = min(1000, train.Len()/10)
 	}
 	describeData(os.Stderr, train, test, f.HoldOut)
+	if least := pillar.WarmUp() + 2; f.Penalty.Beta > 0 && f.Epochs < least {
+		fmt.Fprintf(os.Stderr, "warning: --epochs %d are few with a penalty, which is all that counts in the first and rises until the %dth; take %d or more, or --penalty 0\n",
+			f.Epochs, pillar.WarmUp()+1, least)
+	}
 	report := trainReport{Network: f.Network, Data: train.Name, Activation: f.Activation}
 	for i := range f.seeds {
 		options, out := f.Options, f.out
@@ -188,7 +200,7 @@ func (f *trainFlags) advice(r *trainedRun) string {
 	case !(largestOf(r.Largest) > 100):
 		return ""
 	case f.Penalty.Beta == 0:
-		return "; its values escape the range, --penalty 1e-4 teaches them to stay inside"
+		return fmt.Sprintf("; its values escape the range, --penalty %s teaches them to stay inside", figure.Number(usualPenalty))
 	}
 	return "; its values escape the range, a larger --penalty or a lower --rate helps"
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
@@ -19,6 +22,11 @@ import (
 
 // train makes one run, up to the files of the trained network.
 func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Options, train, test *dataset.Set, out string) (*trainedRun, error) {
+	lock, err := openOut(out)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	checkpoint, err := f.prepare(out)
 	if err != nil {
 		return nil, err
@@ -43,18 +51,29 @@ func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Op
 	return r, err
 }
 
-// prepare makes the folder of a run, to which files can be written, and returns the
-// path of its checkpoint.
-func (f *trainFlags) prepare(out string) (checkpoint string, err error) {
+// openOut makes the folder of a run, to which files can be written, and keeps it for
+// this process until it is closed: two that train into one folder would write
+// checkpoints of two different runs in turns.
+func openOut(out string) (io.Closer, error) {
 	if err := os.MkdirAll(out, 0o777); err != nil {
-		return "", fmt.Errorf("making the folder for checkpoints: %w", err)
+		return nil, fmt.Errorf("making the folder for checkpoints: %w", err)
 	}
 	probe, err := os.CreateTemp(out, ".writable-*")
 	if err != nil {
-		return "", fmt.Errorf("checkpoints cannot be written to %s: %w", out, err)
+		return nil, fmt.Errorf("checkpoints cannot be written to %s: %w", out, err)
 	}
 	probe.Close()
 	os.Remove(probe.Name())
+	lock, err := vfs.Default.Lock(filepath.Join(out, lockName))
+	if err != nil {
+		return nil, fmt.Errorf("another process trains into %s: wait for it, stop it, or name another --out (%w)", out, err)
+	}
+	return lock, nil
+}
+
+// prepare returns the path of a run's checkpoint, after throwing away what is there
+// of an earlier run, if that is asked for.
+func (f *trainFlags) prepare(out string) (checkpoint string, err error) {
 	checkpoint = filepath.Join(out, checkpointName)
 	if !f.fresh {
 		return checkpoint, nil
