@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"pascaline/model"
+	"pascaline/pillar"
 	"pascaline/ring"
 )
 
@@ -30,6 +31,7 @@ const DefaultDegree = 4
 type Network struct {
 	name   string
 	degree int
+	coeffs []float64 // of the activations: PILLAR's at degree 4
 	known
 }
 
@@ -93,7 +95,11 @@ func New(name string, degree int) (Network, error) {
 	if !slices.Contains(Degrees(), degree) {
 		return Network{}, fmt.Errorf("network %q with activations of degree %d; there are degrees 2, 4 and 6", name, degree)
 	}
-	return Network{name, degree, networks[name]}, nil
+	relu, err := pillar.Spec{Degree: degree, Lo: -5, Hi: 5, Q: pillar.AutoQ}.Fit("relu")
+	if err != nil {
+		return Network{}, fmt.Errorf("network %q: %w", name, err)
+	}
+	return Network{name, degree, relu.Coeffs(), networks[name]}, nil
 }
 
 // String returns the name, with the degree unless it is the default.
@@ -119,7 +125,7 @@ func (n Network) Graph() *model.Graph {
 func (n Network) Topology() *model.Graph { return n.topology().g }
 
 func (n Network) topology() *topology {
-	t := newTopology(n.String(), model.Shape{H: n.side, W: n.side, C: 3}, n.classes, activation(n.degree))
+	t := newTopology(n.String(), model.Shape{H: n.side, W: n.side, C: 3}, n.classes, n.coeffs)
 	n.build(t)
 	return t
 }
@@ -144,21 +150,4 @@ func (n Network) Images(first, count int) [][]float32 {
 // seed returns what one use of randomness begins with, which anyone may know.
 func (n Network) seed(use string) ring.Seed {
 	return ring.Seed(sha256.Sum256([]byte("pascaline zoo " + n.name + " " + use)))
-}
-
-// activation returns the coefficients of the least squares fit of ReLU on [−5, 5]
-// by a polynomial with integer coefficients over 2^10, or 2^12 at degree 6: each
-// rounded from the top, those below fitted again. At degree 4 they are PILLAR's.
-func activation(degree int) []float64 {
-	alpha, q := []float64{480, 512, 96}, 10
-	switch degree {
-	case 4:
-		alpha = []float64{322, 512, 160, 0, -3}
-	case 6:
-		alpha, q = []float64{838, 2048, 966, 0, -48, 0, 1}, 12
-	}
-	for k := range alpha {
-		alpha[k] /= float64(int(1) << q)
-	}
-	return alpha
 }
