@@ -31,16 +31,16 @@ if [ "${1-}" = --tables ]; then
 	out=$2
 else
 	data=$1 out=$2
-	run resnet8-penalty fashion-mnist resnet8 --epochs 10 --flip --penalty 5e-5
-	run resnet8-none fashion-mnist resnet8 --epochs 10 --flip
+	run resnet8-penalty fashion-mnist resnet8 --epochs 10 --flip
+	run resnet8-none fashion-mnist resnet8 --epochs 10 --flip --penalty 0
 	run resnet8-relu fashion-mnist resnet8 --epochs 10 --flip --relu
-	run mnist-poly mnist lenet --epochs 10 --shift 2 --seeds 3 --penalty 5e-5
+	run mnist-poly mnist lenet --epochs 10 --shift 2 --seeds 3
 	run mnist-relu mnist lenet --epochs 10 --shift 2 --seeds 3 --relu
-	run fashion-poly fashion-mnist lenet --epochs 10 --flip --seeds 3 --penalty 5e-5
+	run fashion-poly fashion-mnist lenet --epochs 10 --flip --seeds 3
 	run fashion-relu fashion-mnist lenet --epochs 10 --flip --seeds 3 --relu
 	for degree in 2 4 6; do
-		run "degree-$degree-none" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --activation "poly:$degree:5"
-		run "degree-$degree-penalty" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --activation "poly:$degree:5" --penalty 5e-5
+		run "degree-$degree-none" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --penalty 0 --activation "poly:$degree:5"
+		run "degree-$degree-penalty" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --activation "poly:$degree:5"
 	done
 	for beta in $betas; do
 		run "beta-$beta" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --penalty "$beta"
