@@ -70,7 +70,7 @@ func ParseRange(s string) (lo, hi float64, err error) {
 		if two {
 			hi, err = strconv.ParseFloat(to, 64)
 		} else {
-			lo, hi = -lo, lo
+			lo, hi = 0-lo, lo // not −0
 		}
 	}
 	if err != nil {

@@ -52,6 +52,17 @@ func ofPenalty(o *training.Options, v float64) string {
 	return figure.Number(v)
 }
 
+// alike reports whether two runs have all options in common that apply to both, but for
+// the activation, its penalty and the seed.
+func alike(a, b *training.Options) bool {
+	for _, option := range options {
+		if x, y := option.of(a), option.of(b); x != "" && y != "" && x != y {
+			return false
+		}
+	}
+	return true
+}
+
 // differences names the first option in which two runs differ, apart from the seed.
 func differences(a, b *training.Options) string {
 	same := *b

@@ -49,13 +49,14 @@ func (c *comparison) relate() {
 	}
 }
 
-// baseline returns the first finished run of the network of e with ReLU.
+// baseline returns the first finished run of the network of e with ReLU and all else
+// the same.
 func (c *comparison) baseline(e *entry) *entry {
 	if e.degree == 0 || e.Float == nil {
 		return nil
 	}
 	for _, b := range c.Entries {
-		if b.degree == 0 && b.Float != nil && b.Network == e.Network && b.Data == e.Data && b.digest == e.digest && b.TestImages == e.TestImages {
+		if b.degree == 0 && b.Float != nil && b.Network == e.Network && b.Data == e.Data && b.digest == e.digest && b.TestImages == e.TestImages && alike(b.options, e.options) {
 			return b
 		}
 	}

@@ -112,6 +112,8 @@ func TestTheBaselineIsTheSameNetworkOnTheSameImages(t *testing.T) {
 		}),
 		"other images": reported(func(r *runReport) { r.Digest = "b" }),
 		"other test":   reported(func(r *runReport) { r.TestImages = 50 }),
+		"other rate":   reported(func(r *runReport) { r.Options.Rate = 0.05 }),
+		"other flips":  reported(func(r *runReport) { r.Options.Augment.Flip = true }),
 		"escaped":      reported(func(r *runReport) { r.Fixed, r.Model, r.Float = 0, "", 0.3 }),
 	})
 	for _, e := range c.Entries {

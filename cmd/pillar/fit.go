@@ -23,7 +23,7 @@ type fitFlags struct {
 	samples, plot string
 	asJSON        bool
 
-	auto bool // q is not given
+	auto, autoStep bool // q, and the step, are not given
 }
 
 func fitCommand() *cobra.Command {
@@ -48,7 +48,7 @@ errors count where inputs are frequent.`,
 			return commandline.OneArgument("a function ("+strings.Join(pillar.Names(), ", ")+") or --samples")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f.auto = !cmd.Flags().Changed("q")
+			f.auto, f.autoStep = !cmd.Flags().Changed("q"), !cmd.Flags().Changed("step")
 			for _, flag := range []string{"range", "step"} {
 				if f.samples != "" && cmd.Flags().Changed(flag) {
 					return fmt.Errorf("--%s goes with a function that can be computed anywhere; samples are fitted where they are", flag)
@@ -167,7 +167,7 @@ func (f *fitFlags) problem(function string) (*pillar.Problem, error) {
 	if p.Lo, p.Hi, err = pillar.ParseRange(f.bounds); err != nil {
 		return nil, fmt.Errorf("--range: %w", err)
 	}
-	if p.Step = f.step; f.step == 0 {
+	if p.Step = f.step; f.autoStep {
 		p.Step = pillar.StepFor(p.Lo, p.Hi)
 	}
 	return p, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
+	"pascaline/dataset"
 	"pascaline/internal/commandline"
 	"pascaline/internal/figure"
 	"pascaline/model"
@@ -59,7 +61,7 @@ them inside (PILLAR): --penalty is β for batches of 128, from 1e-6 to 1e-2.
 After every epoch a checkpoint is written. Run the same command again, and training
 goes on from there, with the result that it would have had.
 
-Built with "GOEXPERIMENT=simd go build ./cmd/pillar", training is several times
+Built with "GOEXPERIMENT=simd go build -o bin/ ./cmd/pillar", training is several times
 faster.`, strings.Join(zoo.Trainable(), ", ")),
 		Example: `  pillar train lenet --data mnist --out trained --shift 2
   pillar train resnet8 --data fashion-mnist --out trained --flip --penalty 1e-4
@@ -67,11 +69,8 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 		Args: commandline.OneArgument("a network"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Network = args[0]
-			if f.relu && cmd.Flags().Changed("activation") {
-				return fmt.Errorf("--relu and --activation %s: a network has one of them, leave out the other", f.Activation)
-			}
-			if f.relu && !cmd.Flags().Changed("penalty") {
-				f.Penalty.Beta = 0
+			if err := f.settle(cmd.Flags().Changed); err != nil {
+				return err
 			}
 			return f.run(cmd.Context())
 		},
@@ -111,6 +110,25 @@ faster.`, strings.Join(zoo.Trainable(), ", ")),
 	return cmd
 }
 
+// settle gives flags that others decide about their values, and returns an error for
+// those that were given beside what leaves them without a meaning.
+func (f *trainFlags) settle(given func(flag string) bool) error {
+	switch {
+	case f.relu && given("activation"):
+		return fmt.Errorf("--relu and --activation %s: a network has one of them, leave out the other", f.Activation)
+	case f.Activation == training.Relu:
+		return fmt.Errorf("--activation %s: the flag takes polynomials; --relu trains with ReLU itself", f.Activation)
+	case f.relu && !given("penalty"):
+		f.Penalty.Beta = 0
+	}
+	for _, flag := range []string{"penalty-range", "penalty-gamma"} {
+		if given(flag) && f.Penalty.Beta == 0 {
+			return fmt.Errorf("--%s shapes a penalty, and there is none: leave it out, or take a --penalty above 0", flag)
+		}
+	}
+	return nil
+}
+
 // check returns an error for flags that do not go together.
 func (f *trainFlags) check() error {
 	if f.seeds < 1 || f.seeds > 1000 {
@@ -126,16 +144,16 @@ func (f *trainFlags) check() error {
 		return fmt.Errorf("--count is %d; take 0 for all images or more", f.count)
 	}
 	if f.relu {
-		f.Activation = training.Relu
-	}
-	if f.Activation == training.Relu {
-		f.Clip = false // as in every run with it
+		f.Activation, f.Clip = training.Relu, false
 	}
 	if f.Penalty.Beta == 0 {
 		f.Penalty = pillar.Penalty{} // as in every run without
 	}
 	if !(f.Penalty.Beta >= 0) {
 		return fmt.Errorf("--penalty is %v; take 0 or more", f.Penalty.Beta)
+	}
+	if f.HoldOut < -1 {
+		return fmt.Errorf("--hold-out is %d; take 0 or more, or -1 for a tenth", f.HoldOut)
 	}
 	// The balance of a sum over the batch against a mean (pillar.Penalty).
 	f.Penalty.Beta *= pillar.PenaltyBatch / float64(f.Batch)
@@ -161,12 +179,12 @@ func (f *trainFlags) run(ctx context.Context) error {
 	if f.HoldOut == -1 {
 		f.HoldOut = min(1000, train.Len()/10)
 	}
-	describeData(os.Stderr, train, test, f.HoldOut)
-	if least := pillar.WarmUp() + 2; f.Penalty.Beta > 0 && f.Epochs < least {
-		fmt.Fprintf(os.Stderr, "warning: --epochs %d are few with a penalty, which is all that counts in the first and rises until the %dth; take %d or more, or --penalty 0\n",
-			f.Epochs, pillar.WarmUp()+1, least)
+	if err := f.CheckSet(train); err != nil {
+		return err
 	}
-	report := trainReport{Network: f.Network, Data: train.Name, Activation: f.Activation}
+	describeData(os.Stderr, train, test, f.HoldOut)
+	f.warn(os.Stderr, train)
+	report := trainReport{Network: f.Network, Data: train.Name, Activation: f.Activation, data: f.data, testShare: f.testShare}
 	for i := range f.seeds {
 		options, out := f.Options, f.out
 		options.Seed += uint64(i)
@@ -188,10 +206,30 @@ func (f *trainFlags) run(ctx context.Context) error {
 		report.print(os.Stdout)
 	}
 	if failed := report.uncompiled(); len(failed) > 0 {
-		return fmt.Errorf("%d of %d networks are trained and cannot be evaluated privately: seed %d: %s%s",
-			len(failed), len(report.Runs), failed[0].Seed, failed[0].Uncompiled, f.advice(failed[0]))
+		which := "the network is"
+		if len(report.Runs) > 1 {
+			which = fmt.Sprintf("%d of %d networks are", len(failed), len(report.Runs))
+		}
+		return fmt.Errorf("%s trained and cannot be evaluated privately: seed %d: %s%s",
+			which, failed[0].Seed, failed[0].Uncompiled, f.advice(failed[0]))
 	}
 	return nil
+}
+
+// fewSteps are too few for a network to learn much, and for the running statistics of
+// its batch norms to follow.
+const fewSteps = 100
+
+// warn says what of the options will not come to much.
+func (f *trainFlags) warn(w io.Writer, train *dataset.Set) {
+	if least := pillar.WarmUp() + 2; f.Penalty.Beta > 0 && f.Epochs < least {
+		fmt.Fprintf(w, "warning: --epochs %d are few with a penalty, which is all that counts in the first and rises until the %dth; take %d or more, or --penalty 0\n",
+			f.Epochs, pillar.WarmUp()+1, least)
+	}
+	if steps := f.Epochs * f.Steps(train); steps < fewSteps {
+		fmt.Fprintf(w, "warning: %d batches of %d in %d epochs make few steps to learn in; take a smaller --batch or more --epochs\n",
+			steps, f.Batch, f.Epochs)
+	}
 }
 
 // advice says what helps where values are too large to be compiled.
@@ -200,7 +238,7 @@ func (f *trainFlags) advice(r *trainedRun) string {
 	case !(largestOf(r.Largest) > 100):
 		return ""
 	case f.Penalty.Beta == 0:
-		return fmt.Sprintf("; its values escape the range, --penalty %s teaches them to stay inside", figure.Number(usualPenalty))
+		return fmt.Sprintf("; its values escape the range: --penalty %s teaches them to stay inside, and a lower --rate helps", figure.Number(usualPenalty))
 	}
-	return "; its values escape the range, a larger --penalty or a lower --rate helps"
+	return "; its values escape the range: a larger --penalty or a lower --rate helps"
 }

@@ -52,7 +52,7 @@ func inFlags(err error) error {
 
 // parseSize parses a height and a width, such as 32x32.
 func parseSize(s string) (h, w int, err error) {
-	height, width, _ := strings.Cut(s, "x")
+	height, width, _ := strings.Cut(strings.ToLower(s), "x")
 	h, errH := strconv.Atoi(height)
 	w, errW := strconv.Atoi(width)
 	if errH != nil || errW != nil || h < 1 || w < 1 {
@@ -61,11 +61,31 @@ func parseSize(s string) (h, w int, err error) {
 	return h, w, nil
 }
 
+// greyImages returns how many images have three channels that are the same.
+func greyImages(s *dataset.Set) (n int) {
+	if s.C != 3 {
+		return 0
+	}
+	for i := range s.Len() {
+		grey := true
+		for p := s.Pixels[i*s.Values() : (i+1)*s.Values()]; grey && len(p) > 0; p = p[3:] {
+			grey = p[0] == p[1] && p[1] == p[2]
+		}
+		if grey {
+			n++
+		}
+	}
+	return n
+}
+
 // describeData says what is trained on, and warns of classes that nothing is
 // learned of.
 func describeData(w io.Writer, train, test *dataset.Set, holdOut int) {
 	fmt.Fprintf(w, "%s: %d images of %d×%d×%d in %d classes to train on, %d of them held out to judge epochs by; %d to test with\n",
 		train.Name, train.Len(), train.H, train.W, train.C, len(train.Classes), holdOut, test.Len())
+	if grey := greyImages(train); train.C == 3 && grey > train.Len()*9/10 {
+		fmt.Fprintf(w, "warning: %d of %d images are grey, and the network takes coloured ones because of the others; --channels 1 makes all grey\n", grey, train.Len())
+	}
 	images := make([]int, len(train.Classes))
 	for _, label := range train.Labels {
 		images[label]++

@@ -19,6 +19,9 @@ type trainReport struct {
 	Float   float64 `json:"float"`
 	Fixed   float64 `json:"fixed"`
 	Seconds float64 `json:"seconds"`
+
+	data      string  // the folder of the images
+	testShare float64 // of them
 }
 
 // trainedRun is one training run.
@@ -72,14 +75,16 @@ func (r *trainReport) uncompiled() (runs []*trainedRun) {
 
 func (r *trainReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%s on %s, %s: accuracy on the %d test images\n", r.Network, r.Data, r.Activation, r.Runs[0].TestImages)
-	model := ""
+	var first *trainedRun // that is compiled
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		fmt.Fprintf(w, "  seed %-4d  float %6.2f %%", run.Seed, 100*run.Float)
 		switch {
 		case run.Model != "":
 			fmt.Fprintf(w, "   fixed point %6.2f %%", 100*run.Fixed)
-			model = run.Model
+			if first == nil {
+				first = run
+			}
 		case run.Uncompiled != "":
 			fmt.Fprint(w, "   not in fixed point")
 		}
@@ -92,9 +97,30 @@ func (r *trainReport) print(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
-	if model != "" {
-		fmt.Fprintf(w, "\nthe server:  pascaline serve --model %s …\nits clients: the .plan file beside it\n", model)
+	switch {
+	case r.Activation == training.Relu:
+		fmt.Fprintln(w, "\nNothing is compiled: ReLU cannot be evaluated privately. To hold polynomials against it: pillar compare")
+	case first != nil:
+		r.printNext(w, first)
 	}
+}
+
+// printNext says what can be done with a compiled network.
+func (r *trainReport) printNext(w io.Writer, run *trainedRun) {
+	share, which := "", ""
+	if r.testShare > 0 {
+		share = fmt.Sprintf(" --test-share %v", r.testShare)
+	}
+	if len(r.Runs) > 1 {
+		which = fmt.Sprintf(" (that of seed %d; the others lie beside it)", run.Seed)
+	}
+	fmt.Fprintf(w, `
+the network:   %s%s
+  for servers  pascaline serve --model %[1]s …
+  for clients  %[3]s
+  its costs    pascaline plan %[1]s
+  accuracy     pascaline eval %[1]s --data %[4]s%[5]s --private 200
+`, run.Model, which, planPath(run.Model), r.data, share)
 }
 
 // magnitude writes the size of a value with three digits, or that there was none.

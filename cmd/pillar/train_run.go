@@ -33,7 +33,7 @@ func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Op
 	}
 	run, err := training.New(o, train, b, checkpoint)
 	if errors.Is(err, training.ErrOther) {
-		return nil, fmt.Errorf("%w; with --fresh it is thrown away, and another --out leaves it", err)
+		return nil, fmt.Errorf("%w: %s; with --fresh it is thrown away, and another --out leaves it", err, other(checkpoint, &o))
 	}
 	if err != nil {
 		return nil, err
@@ -51,10 +51,28 @@ func (f *trainFlags) train(ctx context.Context, b network.Backend, o training.Op
 	return r, err
 }
 
+// other says in what a checkpoint is of another run than one with these options.
+func other(checkpoint string, o *training.Options) string {
+	there, _, err := training.ReadHistory(checkpoint)
+	if err != nil {
+		return "it cannot be read any more"
+	}
+	if there.Seed != o.Seed {
+		return fmt.Sprintf("seed %d there, seed %d here", there.Seed, o.Seed)
+	}
+	if d := differences(&there, o); d != "" {
+		return strings.Replace(d, " against ", " there, ", 1) + " here"
+	}
+	return "the options are the same, the images others"
+}
+
 // openOut makes the folder of a run, to which files can be written, and keeps it for
 // this process until it is closed: two that train into one folder would write
 // checkpoints of two different runs in turns.
 func openOut(out string) (io.Closer, error) {
+	if info, err := os.Stat(out); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("--out %s: it is a file; name a folder, new or of an earlier run", out)
+	}
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder for checkpoints: %w", err)
 	}
@@ -129,8 +147,11 @@ func (f *trainFlags) compile(ctx context.Context, run *training.Run, test *datas
 	if err := model.WriteFile(r.Model, m); err != nil {
 		return err
 	}
-	return model.WriteFile(strings.TrimSuffix(r.Model, ".pasc")+".plan", m.PlanOnly())
+	return model.WriteFile(planPath(r.Model), m.PlanOnly())
 }
+
+// planPath returns where the plan lies of the model at a path.
+func planPath(model string) string { return strings.TrimSuffix(model, ".pasc") + ".plan" }
 
 // committed returns the model that is at path already if m has the same plan and
 // weights. Only the commitment to them differs then, and a new one would make useless

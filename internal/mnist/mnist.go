@@ -1,8 +1,8 @@
 // Package mnist holds the model that pascaline ships: a small convolutional network for
 // handwritten digits with polynomial activations, trained by
 //
-//	GOEXPERIMENT=simd go build ./cmd/pillar
-//	./pillar train lenet --data mnist --epochs 10 --shift 2 --penalty 5e-5 --name mnist --out trained
+//	GOEXPERIMENT=simd go build -o bin/ ./cmd/pillar
+//	bin/pillar train lenet --data mnist --epochs 10 --shift 2 --penalty 5e-5 --name mnist --out trained
 //
 // of which this is trained/lenet.pasc.
 package mnist

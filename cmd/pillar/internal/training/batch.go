@@ -35,6 +35,14 @@ func (a *Augmentation) check() error {
 	return nil
 }
 
+// checkSize refuses what leaves nothing of an image.
+func (a *Augmentation) checkSize(h, w int) error {
+	if side := min(h, w); a.Shift >= side || a.Cutout >= side {
+		return fmt.Errorf("images of %d×%d with shifts of %d and cutouts of %d pixels; take less than %d of each, or nothing is left of an image", h, w, a.Shift, a.Cutout, side)
+	}
+	return nil
+}
+
 // seed is where one use of randomness begins: it follows from the seed of the
 // options, so that a run can be repeated. Nothing here is secret.
 func (o *Options) seed(use string) ring.Seed {

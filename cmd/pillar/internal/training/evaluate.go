@@ -2,7 +2,6 @@ package training
 
 import (
 	"context"
-	"fmt"
 
 	"pascaline/dataset"
 	"pascaline/ring"
@@ -63,12 +62,9 @@ func class(logits []float32, n, image int) int {
 
 // splitOff divides a set in two, of which the second has the last count images of an
 // order drawn from the seed.
-func (o *Options) splitOff(set *dataset.Set) (train, held *dataset.Set, err error) {
-	if o.HoldOut > set.Len()/2 {
-		return nil, nil, fmt.Errorf("holding out %d of %d images; that leaves too few, hold out fewer", o.HoldOut, set.Len())
-	}
+func (o *Options) splitOff(set *dataset.Set) (train, held *dataset.Set) {
 	order := permutation(ring.NewStream(o.seed("hold out"), "pillar/hold-out"), set.Len())
-	return subset(set, order[:set.Len()-o.HoldOut]), subset(set, order[set.Len()-o.HoldOut:]), nil
+	return subset(set, order[:set.Len()-o.HoldOut]), subset(set, order[set.Len()-o.HoldOut:])
 }
 
 func subset(set *dataset.Set, images []int) *dataset.Set {

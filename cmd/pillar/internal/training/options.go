@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"pascaline/cmd/pillar/internal/network"
+	"pascaline/dataset"
 	"pascaline/model"
 	"pascaline/model/zoo"
 	"pascaline/pillar"
@@ -90,6 +91,20 @@ func (o *Options) Check() error {
 	}
 	return nil
 }
+
+// CheckSet returns an error for the first option that does not go with the images.
+func (o *Options) CheckSet(set *dataset.Set) error {
+	switch {
+	case o.HoldOut > set.Len()/2:
+		return fmt.Errorf("holding out %d of %d images; that leaves too few, hold out fewer", o.HoldOut, set.Len())
+	case o.Steps(set) == 0:
+		return fmt.Errorf("training on %d images in batches of %d; take smaller batches or more images", set.Len()-o.HoldOut, o.Batch)
+	}
+	return o.Augment.checkSize(set.H, set.W)
+}
+
+// Steps returns how many steps an epoch has on the images.
+func (o *Options) Steps(set *dataset.Set) int { return (set.Len() - o.HoldOut) / o.Batch }
 
 // activation returns the activation that the options name, fitted.
 func (o *Options) activation() (network.Activation, error) {

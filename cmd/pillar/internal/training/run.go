@@ -76,13 +76,10 @@ func New(o Options, set *dataset.Set, b network.Backend, path string) (*Run, err
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	train, held, err := o.splitOff(set)
-	if err != nil {
+	if err := o.CheckSet(set); err != nil {
 		return nil, err
 	}
-	if train.Len() < o.Batch {
-		return nil, fmt.Errorf("training on %d images in batches of %d; take smaller batches or more images", train.Len(), o.Batch)
-	}
+	train, held := o.splitOff(set)
 	net, err := o.build(model.Shape{H: set.H, W: set.W, C: set.C}, len(set.Classes))
 	if err != nil {
 		return nil, err
