@@ -12,8 +12,8 @@ import (
 // a network computes.
 type ImportOptions struct {
 	// Activations has polynomials for functions that a private inference cannot
-	// compute: the coefficients c_0, c_1, … by the names of [Functions]. Those of
-	// {0, 1} leave a function out.
+	// compute: the coefficients c_0, c_1, … by the names of [Functions]. See
+	// [CheckActivation].
 	Activations map[string][]float64
 	// Low and High bound the elements of every input: 0 and 1 for pictures. They
 	// are unknown where both are 0.

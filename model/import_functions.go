@@ -22,22 +22,37 @@ var (
 
 func (o *ImportOptions) check() error {
 	for name, c := range o.Activations {
-		if !slices.Contains(Functions(), name) {
-			return fmt.Errorf("a polynomial for %q, of which the import knows nothing; it knows %s", name, strings.Join(Functions(), ", "))
-		}
-		if err := checkFinite("coefficient", c); err != nil {
-			return fmt.Errorf("the polynomial for %s: %w", name, err)
-		}
-		p := polynomial(c).trim()
-		switch drop := slices.Contains(dropped, name); {
-		case len(p) < 2 || p.degree() > maxDegree:
-			return fmt.Errorf("the polynomial for %s has degree %d; it must be from 1 to %d", name, max(0, p.degree()), maxDegree)
-		case drop && !p.isIdentity():
-			return fmt.Errorf("a polynomial for %s, which can only be left out, by the coefficients 0 and 1", name)
+		if err := CheckActivation(name, c); err != nil {
+			return err
 		}
 	}
 	if !(o.Low <= o.High) || math.IsInf(o.Low, 0) || math.IsInf(o.High, 0) {
 		return fmt.Errorf("inputs from %v to %v", o.Low, o.High)
+	}
+	return nil
+}
+
+// CheckActivation reports why a polynomial of these coefficients cannot stand for a
+// function. Those of {0, 1} leave it out, which only clip and softmax can be: without
+// its activations a network is linear.
+func CheckActivation(name string, coefficients []float64) error {
+	if !slices.Contains(Functions(), name) {
+		return fmt.Errorf("a polynomial for %q, of which the import knows nothing; it knows %s", name, strings.Join(Functions(), ", "))
+	}
+	if err := checkFinite("coefficient", coefficients); err != nil {
+		return fmt.Errorf("the polynomial for %s: %w", name, err)
+	}
+	p := polynomial(coefficients).trim()
+	switch drop := slices.Contains(dropped, name); {
+	case drop && !p.isIdentity():
+		return fmt.Errorf("a polynomial for %s, which can only be left out, by the coefficients 0 and 1", name)
+	case drop:
+		return nil
+	case p.isIdentity():
+		return fmt.Errorf("%s cannot be left out, for without its activations a network is linear; only %s can; put a polynomial in its place (--activation %s=poly:4:5)",
+			name, strings.Join(dropped, " and "), name)
+	case len(p) < minDegree+1 || p.degree() > maxDegree:
+		return fmt.Errorf("the polynomial for %s has degree %d; it must be from %d to %d", name, max(0, p.degree()), minDegree, maxDegree)
 	}
 	return nil
 }

@@ -236,14 +236,16 @@ func TestWhatCannotStandForAFunctionIsRefused(t *testing.T) {
 		opts ImportOptions
 		want string
 	}{
-		"an unknown function": {ImportOptions{Activations: map[string][]float64{"sin": {0, 1, 2}}}, `"sin"`},
-		"no coefficients":     {ImportOptions{Activations: map[string][]float64{"relu": nil}}, "degree 0"},
-		"a constant":          {ImportOptions{Activations: map[string][]float64{"relu": {1, 0, 0}}}, "degree 0"},
-		"degree 9":            {ImportOptions{Activations: map[string][]float64{"relu": {9: 1}}}, "degree 9"},
-		"not a number":        {ImportOptions{Activations: map[string][]float64{"relu": {1, math.NaN(), 2}}}, "NaN"},
-		"a clip to fit":       {ImportOptions{Activations: map[string][]float64{"clip": {0, 1, 1}}}, "left out"},
-		"inputs in disorder":  {ImportOptions{Low: 1}, "inputs from 1 to 0"},
-		"endless inputs":      {ImportOptions{High: math.Inf(1)}, "inputs"},
+		"an unknown function":    {ImportOptions{Activations: map[string][]float64{"sin": {0, 1, 2}}}, `"sin"`},
+		"no coefficients":        {ImportOptions{Activations: map[string][]float64{"relu": nil}}, "degree 0"},
+		"a constant":             {ImportOptions{Activations: map[string][]float64{"relu": {1, 0, 0}}}, "degree 0"},
+		"a straight line":        {ImportOptions{Activations: map[string][]float64{"relu": {0, 0.5}}}, "degree 1; it must be from 2 to 8"},
+		"an activation left out": {ImportOptions{Activations: map[string][]float64{"relu": {0, 1}}}, "relu cannot be left out"},
+		"degree 9":               {ImportOptions{Activations: map[string][]float64{"relu": {9: 1}}}, "degree 9"},
+		"not a number":           {ImportOptions{Activations: map[string][]float64{"relu": {1, math.NaN(), 2}}}, "NaN"},
+		"a clip to fit":          {ImportOptions{Activations: map[string][]float64{"clip": {0, 1, 1}}}, "left out"},
+		"inputs in disorder":     {ImportOptions{Low: 1}, "inputs from 1 to 0"},
+		"endless inputs":         {ImportOptions{High: math.Inf(1)}, "inputs"},
 	} {
 		b := newONNX(1, 4)
 		_, _, err := ImportONNX(b.bytes(t, b.square("x")), c.opts)

@@ -43,19 +43,23 @@ func (f activationFlags) fit() (map[string]replacement, model.ImportOptions, err
 			return nil, opts, wrong(fmt.Errorf("there is no function %q to replace; there are %s", name, strings.Join(model.Functions(), ", ")))
 		case opts.Activations[name] != nil:
 			return nil, opts, wrong(fmt.Errorf("there is a polynomial for %s already", name))
-		case what == "drop":
+		}
+		if what == "drop" {
 			opts.Activations[name] = []float64{0, 1}
-			continue
+		} else {
+			spec, err := pillar.ParseSpec(what)
+			if err != nil {
+				return nil, opts, wrong(err)
+			}
+			fitted, err := spec.Fit(name)
+			if err != nil {
+				return nil, opts, wrong(err)
+			}
+			fits[name], opts.Activations[name] = replacement{spec, fitted}, fitted.Coeffs()
 		}
-		spec, err := pillar.ParseSpec(what)
-		if err != nil {
+		if err := model.CheckActivation(name, opts.Activations[name]); err != nil {
 			return nil, opts, wrong(err)
 		}
-		fitted, err := spec.Fit(name)
-		if err != nil {
-			return nil, opts, wrong(err)
-		}
-		fits[name], opts.Activations[name] = replacement{spec, fitted}, fitted.Coeffs()
 	}
 	return fits, opts, nil
 }
