@@ -20,19 +20,52 @@ func (s *scaling) refuse(i int) error {
 	sink := &s.g.Nodes[s.sink[i]]
 	if s.opts.ActivationBits != 0 || s.opts.WeightBits != 0 {
 		return fmt.Errorf("layer %q leaves %d fractional bits at %q, which the asked-for %d of activations and %d of weights do not fit; "+
-			"ask for fewer, or for none to have them chosen", sink.Name, s.room[i], s.g.Nodes[i].Name, s.opts.ActivationBits, s.opts.WeightBits)
+			"ask for fewer, or for none to have them chosen", sink.Name, max(0, s.room[i]), s.g.Nodes[i].Name, s.opts.ActivationBits, s.opts.WeightBits)
+	}
+	if s.sink[i] == i && sink.Op == OpPolynomial {
+		return fmt.Errorf("layer %q: its polynomial's values reach %.4g in calibration, which leaves %d of %d bits for fractions, and at least %d are needed; "+
+			"take a polynomial that is fitted where its inputs are, up to ±%.4g, or train with a range penalty (PILLAR) so that they stay where it is fitted",
+			sink.Name, s.seen[i].Max, max(0, s.room[i]), outputRoom, MinBits, s.seen[sink.Inputs[0]].Max)
 	}
 	if sink.Op != OpPolynomial {
-		return fmt.Errorf("layer %q reaches %.4g in calibration after %d linear layers in a row, whose fractional bits do not fit beside that in %d; "+
-			"merge linear layers, or scale the weights down", sink.Name, s.seen[s.sink[i]].Max, s.chain[s.sink[i]], outputRoom)
+		return fmt.Errorf("layer %q reaches %.4g in calibration after %s, whose fractional bits do not fit beside that in %d; "+
+			"merge linear layers, scale the weights down, or train with a range penalty (PILLAR) so that polynomials' inputs stay where they are fitted",
+			sink.Name, s.seen[s.sink[i]].Max, inARow(s.chain[s.sink[i]]), outputRoom)
 	}
 	in := sink.Inputs[0]
 	limit := openedBits - int(s.opts.Sigma)
-	return fmt.Errorf("layer %q: its polynomial's input, from %q, reaches ±%.4g in calibration (±%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
-		"that leaves %d fractional bits for the activations and the %d linear layers before it, and each needs at least %d; "+
-		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, merge linear layers, or lower the margin or σ%s",
-		sink.Name, s.g.Nodes[in].Name, s.seen[in].Max, s.bound(in), s.opts.Margin, limit, s.opts.Sigma,
-		max(0, s.bitsBelow(in, limit)), s.chain[in], MinBits, s.remedies(in))
+	return fmt.Errorf("layer %q does not fit%s: its polynomial's input, from %q, reaches ±%.4g in calibration (±%.4g with the margin of %.3g) and must stay below 2^%d units to hide with σ = %d bits; "+
+		"that leaves %d fractional bits, and %s; "+
+		"train with a range penalty (PILLAR) so that pre-activations stay near the polynomial's range, scale the layer down, merge linear layers, or lower the margin or σ",
+		sink.Name, s.remedies(in), s.g.Nodes[in].Name, s.seen[in].Max, s.bound(in), s.opts.Margin, limit, s.opts.Sigma,
+		max(0, s.bitsBelow(in, limit)), s.least[in])
+}
+
+// inARow writes a number of linear layers.
+func inARow(n int) string {
+	if n == 1 {
+		return "a linear layer"
+	}
+	return fmt.Sprintf("%d linear layers in a row", n)
+}
+
+// String says what needs how many bits.
+func (l least) String() string {
+	var text string
+	switch l.linear {
+	case 0:
+		// The opening drops some of a polynomial's input.
+		return fmt.Sprintf("at least %d are needed", max(l.bits(), MinBits+minDropped))
+	case 1:
+		text = "the linear layer before it and what that multiplies"
+	default:
+		text = fmt.Sprintf("the %d linear layers before it and what they multiply", l.linear)
+	}
+	text += fmt.Sprintf(" need at least %d each", MinBits)
+	if l.pools > 0 {
+		text += fmt.Sprintf(" and average pooling %d", l.pools)
+	}
+	return fmt.Sprintf("%s, together %d", text, l.bits())
 }
 
 // belowOne times a power of two is below that, in logarithms too.

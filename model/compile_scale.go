@@ -43,7 +43,8 @@ type scaling struct {
 	// chain is the number of linear layers on the longest path to a node, itself
 	// included, from the last polynomial or the input.
 	chain  []int
-	room   []int         // the most fractional bits that a node may have
+	least  []least       // the fewest fractional bits that a node can have
+	room   []int         // the most that it may have
 	sink   []int         // the node whose range set room
 	weight []int         // fractional bits of a linear node's weights
 	frac   []int         // fractional bits of a node
@@ -58,7 +59,7 @@ func newScaling(g *Graph, seen []NodeCalibration, opts *Options) *scaling {
 	n := len(g.Nodes)
 	s := &scaling{
 		g: g, opts: opts, seen: seen,
-		users: make([][]int, n), chain: make([]int, n), room: make([]int, n), sink: make([]int, n),
+		users: make([][]int, n), chain: make([]int, n), least: make([]least, n), room: make([]int, n), sink: make([]int, n),
 		weight: make([]int, n), frac: make([]int, n), act: make([]*Activation, n),
 	}
 	for i := range g.Nodes {
@@ -91,24 +92,40 @@ func (s *scaling) choose() error {
 	return nil
 }
 
-// setChains sets the chain of every node.
+// least is what takes fractional bits on the path to a node, from the last polynomial
+// or the input, that takes the most of them: so many linear layers, and pools so many
+// bits together.
+type least struct{ linear, pools int }
+
+// bits counts MinBits for the tensor at the path's beginning too.
+func (l least) bits() int { return MinBits*(l.linear+1) + l.pools }
+
+// setChains sets the chain of every node, and the fewest bits that it can have.
 func (s *scaling) setChains() {
 	for i := range s.g.Nodes {
 		n := &s.g.Nodes[i]
 		for _, j := range n.Inputs {
-			if s.g.Nodes[j].Op != OpPolynomial {
-				s.chain[i] = max(s.chain[i], s.chain[j])
+			if s.g.Nodes[j].Op == OpPolynomial {
+				continue
+			}
+			s.chain[i] = max(s.chain[i], s.chain[j])
+			if s.least[j].bits() > s.least[i].bits() {
+				s.least[i] = s.least[j]
 			}
 		}
-		if n.Op == OpLinear {
+		switch n.Op {
+		case OpLinear:
 			s.chain[i]++
+			s.least[i].linear++
+		case OpPool:
+			s.least[i].pools += divisorBits(n)
 		}
 	}
 }
 
 // bound returns what the values of node i stay below: the largest seen, with the
-// margin.
-func (s *scaling) bound(i int) float64 { return s.opts.Margin * s.seen[i].Max }
+// margin. It is finite.
+func (s *scaling) bound(i int) float64 { return min(s.opts.Margin*s.seen[i].Max, math.MaxFloat64) }
 
 // bitsBelow returns the most fractional bits with which a value of node i, the
 // margin included, stays below 2^limit units.
@@ -162,8 +179,9 @@ func (s *scaling) weightShare(i int) int {
 	if s.chain[i] == 1 {
 		share += s.seen[i].Balance
 	}
-	// The other layers of the row and the tensor before it need theirs.
-	limit = min(limit, s.room[i]-MinBits*s.chain[i])
+	// The other layers of the row, pools between them and the tensor before it need
+	// theirs.
+	limit = min(limit, s.room[i]-s.least[i].bits()+MinBits)
 	return max(MinBits, min(int(math.Round(share)), limit))
 }
 
@@ -255,6 +273,9 @@ func (s *scaling) setActivation(i int) error {
 	a := &Activation{Alpha: alpha, Q: q, M: 1}
 	for math.Ldexp(bound, frac) >= math.Ldexp(1, int(a.M)) {
 		a.M++
+	}
+	if s.room[i] < MinBits {
+		return s.refuse(i)
 	}
 	out := min(s.room[i], MaxActivationBits)
 	if b := int(s.opts.ActivationBits); b != 0 {

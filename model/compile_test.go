@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -316,11 +317,25 @@ func TestANetworkBeyondTheBudgetIsRefusedByTheNameOfItsLayer(t *testing.T) {
 			b.fc(b.poly(l), 3)
 		}, Options{}, []string{`"polynomial6"`, "5 linear layers", "merge"}},
 		"a polynomial beyond 128 bits": {func(b *builder) {
-			l := b.linear(0, ring.LinearShape(10, 10), 50)
-			p := b.poly(l)
+			p := b.poly(b.fc(0, 10))
+			b.g.Nodes[p].Coeffs = []float64{0, 0, 0, 0, 0, 0, 0, 0, 1}
+			b.fc(p, 3)
+		}, Options{Margin: 1000}, []string{`"polynomial2"`, "degree 8", "128 bits"}},
+		"values that a steep polynomial makes too large for the next": {func(b *builder) {
+			p := b.poly(b.fc(0, 10))
+			b.g.Nodes[p].Coeffs = []float64{0, 1, 0, 0, 1 << 29}
+			b.fc(b.poly(b.fc(p, 10)), 3)
+		}, Options{}, []string{`layer "polynomial4" does not fit`, `from "linear3"`, "leaves 0 fractional bits", "PILLAR"}},
+		"values of a polynomial beyond all bits": {func(b *builder) {
+			p := b.poly(b.linear(0, ring.LinearShape(10, 10), 20))
+			b.g.Nodes[p].Coeffs = []float64{0, 0, 0, 0, 0, 0, 0, 0, 1 << 29}
+			b.poly(b.linear(p, ring.LinearShape(10, 3), 1e-20))
+		}, Options{}, []string{`layer "polynomial2": its polynomial's values reach`, "leaves 0 of 60 bits", "fitted where its inputs are", "PILLAR"}},
+		"outputs that a steep polynomial makes too large": {func(b *builder) {
+			p := b.poly(b.linear(0, ring.LinearShape(10, 10), 50))
 			b.g.Nodes[p].Coeffs = []float64{0, 0, 0, 0, 0, 0, 0, 0, 1 << 20}
 			b.fc(p, 3)
-		}, Options{}, []string{`"polynomial2"`, "degree 8", "128 bits"}},
+		}, Options{}, []string{`layer "linear3" reaches`, "a linear layer,", "PILLAR"}},
 		"weights beyond 16 bits": {func(b *builder) {
 			l := b.fc(0, 10)
 			b.g.Nodes[l].W[3] = 5000
@@ -355,6 +370,45 @@ func TestANetworkBeyondTheBudgetIsRefusedByTheNameOfItsLayer(t *testing.T) {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%s: %v\nlacks %s", name, err, w)
 			}
+		}
+	}
+}
+
+// The bits that a refusal says are needed are those that the compiler needs: with one
+// more, for a σ that is one less, the network compiles.
+func TestARefusalCountsWhatTheCompilerAllots(t *testing.T) {
+	for name, c := range map[string]struct {
+		build func(*builder) int
+		want  string
+	}{
+		"one layer":               {func(b *builder) int { return b.conv(0, 4, 3) }, "the linear layer before it and what that multiplies need at least 4 each, together 8;"},
+		"two layers":              {func(b *builder) int { return b.conv(b.conv(0, 4, 3), 4, 3) }, "the 2 linear layers before it and what they multiply need at least 4 each, together 12;"},
+		"a pool behind the layer": {func(b *builder) int { return b.pool(b.conv(0, 4, 3), 2) }, "4 each and average pooling 2, together 10;"},
+		"a pool before the layer": {func(b *builder) int { return b.conv(b.pool(0, 2), 4, 3) }, "4 each and average pooling 2, together 10;"},
+		"pools on either side":    {func(b *builder) int { return b.pool(b.conv(b.pool(0, 2), 4, 3), 4) }, "4 each and average pooling 6, together 14;"},
+		"a branch": {func(b *builder) int {
+			return b.add(b.conv(b.pool(0, 2), 4, 3), b.conv(b.conv(b.pool(0, 2), 4, 3), 4, 3))
+		}, "the 2 linear layers before it and what they multiply need at least 4 each and average pooling 2, together 14;"},
+		"no layer": {func(b *builder) int { return b.add(0, 0) }, "at least 6 are needed;"},
+	} {
+		b := newBuilder(Shape{8, 8, 4})
+		b.fc(b.poly(c.build(b)), 3)
+		inputs := b.inputs(5)
+		var err error
+		sigma := uint(40)
+		for ; sigma <= MaxSigma; sigma++ {
+			if _, _, err = Compile(b.g, inputs, Options{Sigma: sigma}); err != nil {
+				break
+			}
+		}
+		if sigma == 40 || err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), fmt.Sprintf("it fits with σ = %d", sigma-1)) {
+			t.Errorf("%s, σ = %d: %v\nlacks %s", name, sigma, err, c.want)
+			continue
+		}
+		var left, needed int
+		count := regexp.MustCompile(`leaves (\d+) fractional bits, and .*?(\d+)(?: are needed)?;`).FindStringSubmatch(err.Error())
+		if _, err := fmt.Sscan(strings.Join(count[1:], " "), &left, &needed); err != nil || left != needed-1 {
+			t.Errorf("%s: %d bits are left, and with one more, σ = %d compiles: %v", name, left, sigma-1, count)
 		}
 	}
 }
