@@ -44,7 +44,9 @@ func calibrate(g *Graph, inputs [][]float32) (*stats, error) {
 			sum := 0.0
 			for _, f := range v {
 				if math.IsNaN(f) || math.IsInf(f, 0) {
-					return nil, fmt.Errorf("calibration input %d: node %q yields %v; check the input's scale (the network may expect it normalised) and the weights",
+					return nil, fmt.Errorf("calibration input %d: node %q yields %v: values grow beyond all bounds on the way to it; "+
+						"either the network was trained on inputs of another scale (normalised, perhaps), and these must be brought to it, "+
+						"or its polynomials' inputs leave the range where they are fitted, and it must be trained with a range penalty (PILLAR)",
 						k, g.Nodes[i].Name, f)
 				}
 				s.max[i] = math.Max(s.max[i], math.Abs(f))

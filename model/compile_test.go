@@ -357,7 +357,7 @@ func TestANetworkBeyondTheBudgetIsRefusedByTheNameOfItsLayer(t *testing.T) {
 		"another kind of sigma":  {func(b *builder) { b.fc(0, 1) }, Options{Sigma: 10}, []string{"σ"}},
 		"labels missing":         {func(b *builder) { b.fc(0, 3) }, Options{Labels: []string{"a"}}, []string{"labels"}},
 		"a dead node":            {func(b *builder) { b.fc(0, 3); b.fc(0, 3) }, Options{}, []string{`"linear1"`}},
-		"no finite values":       {func(b *builder) { b.poly(b.linear(0, ring.LinearShape(10, 3), 1e38)); b.poly(2); b.poly(3) }, Options{}, []string{"yields"}},
+		"no finite values":       {func(b *builder) { b.poly(b.linear(0, ring.LinearShape(10, 3), 1e38)); b.poly(2); b.poly(3) }, Options{}, []string{"yields", "another scale", "range penalty"}},
 	} {
 		b := newBuilder(Shape{1, 1, 10})
 		c.build(b)
