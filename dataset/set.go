@@ -235,6 +235,10 @@ type entry struct {
 	dir  bool
 }
 
+// macFolder is what archivers of macOS put beside what they pack: it has the
+// attributes of files, under the files' own names.
+const macFolder = "__MACOSX"
+
 // list returns what is in dir, sorted by name, without hidden files and those
 // that cannot be looked at.
 func list(dir string) ([]entry, error) {
@@ -251,7 +255,7 @@ func list(dir string) ([]entry, error) {
 	}
 	var entries []entry
 	for _, e := range all {
-		if strings.HasPrefix(e.Name(), ".") {
+		if strings.HasPrefix(e.Name(), ".") || e.Name() == macFolder {
 			continue
 		}
 		isDir := e.IsDir()

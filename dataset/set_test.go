@@ -245,6 +245,15 @@ func TestFoldersOfPicturesAreClassesInTheOrderOfTheirNames(t *testing.T) {
 	}
 }
 
+func TestWhatAnArchiverLeavesIsNoClass(t *testing.T) {
+	dir := t.TempDir()
+	place(t, pngBytes(t, flat(2, 2, 50)), dir, "cat", "a.png")
+	place(t, []byte("attributes"), dir, "__MACOSX", "cat", "._a.png")
+	if s := mustReadSet(t, dir, Train, SetOptions{}); !slices.Equal(s.Classes, []string{"cat"}) {
+		t.Errorf("classes are %q", s.Classes)
+	}
+}
+
 func TestASetIsColouredIfOneOfItsPicturesIs(t *testing.T) {
 	dir := t.TempDir()
 	red := image.NewRGBA(image.Rect(0, 0, 2, 2))
