@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,34 +84,26 @@ func isIDX(path string) (bool, error) {
 	return strings.HasPrefix(string(b[:n]), gzipMagic) || b[0] == 0 && b[1] == 0 && b[2] >= idxUint8, nil
 }
 
-// ReadDir reads all PNG and JPEG pictures of a folder, by the ends of their
-// names, sorted by name. Hidden files and the folders in it are left out. A
-// picture that cannot be read is an error.
+// ReadDir reads all PNG and JPEG pictures of a folder and of the folders in it, by
+// the ends of their names. Folders are read in turn, a picture of each, so that the
+// first of a labelled set are of all its classes; in each of them, pictures are
+// sorted by name. Hidden files are left out, and so is what lies deeper than the
+// folders of a labelled set do: DIR/train/CLASS. A picture that cannot be read is an
+// error.
 func ReadDir(dir string, o Options) ([]Image, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("reading folder %s: %w", dir, err)
 	}
-	entries, err := os.ReadDir(dir) // sorted
-	if err != nil {
+	var found foundPictures
+	if err := found.add(dir, setDepth); err != nil {
 		return nil, fmt.Errorf("reading folder of pictures: %w", err)
 	}
 	var set []Image
-	var sets []string
-	for _, e := range entries {
-		name := e.Name()
-		switch {
-		case strings.HasPrefix(name, ".") || e.IsDir():
-			continue
-		case strings.Contains(name, "-idx"):
-			sets = append(sets, name)
-		}
-		if !hasPictureName(name) {
-			continue
-		}
+	for path := range found.inTurn() {
 		if len(set) == o.room() {
 			return nil, fmt.Errorf("reading folder %s: its pictures are %w", dir, errTooMuch)
 		}
-		im, err := ReadImage(filepath.Join(dir, name), o)
+		im, err := ReadImage(path, o)
 		if err != nil {
 			return nil, err
 		}
@@ -121,10 +114,69 @@ func ReadDir(dir string, o Options) ([]Image, error) {
 	switch {
 	case len(set) > 0:
 		return set, nil
-	case len(sets) > 0:
-		return nil, fmt.Errorf("reading folder %s: it has no PNG or JPEG picture, but IDX files (%s): pass one of those", dir, strings.Join(sets, ", "))
+	case len(found.sets) > 0:
+		return nil, fmt.Errorf("reading folder %s: it has no PNG or JPEG picture, but IDX files (%s): pass one of those", dir, strings.Join(found.sets, ", "))
 	}
 	return nil, fmt.Errorf("reading folder %s: it has no PNG or JPEG picture (.png, .jpg, .jpeg): pass another folder, or single pictures", dir)
+}
+
+// setDepth is how many folders deep in its own a labelled set keeps pictures.
+const setDepth = 2
+
+// foundPictures is what lies in a folder.
+type foundPictures struct {
+	folders [][]string // paths of pictures, by folder
+	sets    []string   // paths of IDX files
+}
+
+// add adds what lies in dir, and in folders up to so many deep in it.
+func (f *foundPictures) add(dir string, deep int) error {
+	entries, err := list(dir) // sorted
+	if err != nil {
+		return err
+	}
+	var pictures, folders []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.name)
+		switch {
+		case e.dir:
+			folders = append(folders, path)
+		case hasPictureName(e.name):
+			pictures = append(pictures, path)
+		case strings.Contains(e.name, "-idx"):
+			f.sets = append(f.sets, path)
+		}
+	}
+	if len(pictures) > 0 {
+		f.folders = append(f.folders, pictures)
+	}
+	if deep == 0 {
+		return nil
+	}
+	for _, folder := range folders {
+		if err := f.add(folder, deep-1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inTurn yields the pictures of all folders, the first of each before the second of
+// any.
+func (f *foundPictures) inTurn() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for turn, any := 0, true; any; turn++ {
+			any = false
+			for _, pictures := range f.folders {
+				if turn >= len(pictures) {
+					continue
+				}
+				if any = true; !yield(pictures[turn]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func hasPictureName(name string) bool {

@@ -55,6 +55,42 @@ func TestReadTakesPicturesFoldersAndSetsAlike(t *testing.T) {
 	wantError(t, err, "one IDX file")
 }
 
+// The folder of a labelled set is one of pictures as well: the first of them are of
+// all its classes.
+func TestFoldersInAFolderAreReadInTurn(t *testing.T) {
+	picture := pngBytes(t, wedge(28, 28))
+	for name, c := range map[string]struct {
+		files []string
+		limit int
+		want  []string
+	}{
+		"classes":      {[]string{"b/1.png", "a/2.png", "a/1.png", "a/3.png", "c/x.png"}, 0, []string{"a/1.png", "b/1.png", "c/x.png", "a/2.png", "a/3.png"}},
+		"some of them": {[]string{"b/1.png", "a/2.png", "a/1.png", "c/x.png"}, 3, []string{"a/1.png", "b/1.png", "c/x.png"}},
+		"splits": {[]string{"train/a/1.png", "train/a/2.png", "train/b/1.png", "test/a/1.png"}, 0,
+			[]string{"test/a/1.png", "train/a/1.png", "train/b/1.png", "train/a/2.png"}},
+		"pictures beside folders": {[]string{"a/1.png", "z.png", "b.png"}, 0, []string{"b.png", "a/1.png", "z.png"}},
+		"what is no class":        {[]string{"a/1.png", "__MACOSX/._1.png", "__MACOSX/a.png", ".cache/a.png", "a/b/c/deep.png"}, 0, []string{"a/1.png"}},
+	} {
+		dir := t.TempDir()
+		for _, f := range c.files {
+			place(t, picture, dir, f)
+		}
+		o := mnistSize
+		o.Limit = c.limit
+		set, err := Read(o, dir)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var got []string
+		for _, im := range set {
+			got = append(got, filepath.ToSlash(im.Name[len(dir)+1:]))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: read %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestReadSaysWhatIsMissing(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Read(mnistSize)

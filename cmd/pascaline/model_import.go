@@ -68,7 +68,7 @@ Calibrate on images like those to come: a hundred or more.`,
 		RunE: func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.calibrate, "calibrate", nil, "images like those to come: a folder, an IDX file or pictures; repeat for more")
+	flags.StringArrayVar(&f.calibrate, "calibrate", nil, "images like those to come: a folder of pictures or of such folders, an IDX file, or pictures; repeat for more")
 	flags.StringVarP(&f.out, "output", "o", "", "file for the compiled model, ending in .pasc")
 	flags.IntVar(&f.images, "count", 1000, "take so many calibration images at most (0: all)")
 	flags.BoolVar(&f.fit, "fit", false, "resize pictures of another size than the model's")
