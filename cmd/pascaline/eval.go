@@ -94,9 +94,24 @@ func (f *evalFlags) check() error {
 	case filepath.Ext(f.report) != ".html":
 		return fmt.Errorf("--report %s: the name must end in .html", f.report)
 	}
-	if info, err := os.Stat(filepath.Dir(f.report)); err != nil || !info.IsDir() {
-		return fmt.Errorf("--report %s: there is no folder %s", f.report, filepath.Dir(f.report))
+	return checkReport(f.report)
+}
+
+// checkReport finds before anything is computed what keeps a page from being written.
+func checkReport(path string) error {
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("--report %s: there is no folder %s", path, dir)
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("--report %s: it is a folder: name a file", path)
+	}
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("--report %s: nothing can be written there: %w", path, err)
+	}
+	probe.Close()
+	os.Remove(probe.Name())
 	return nil
 }
 
@@ -156,21 +171,28 @@ func (f *evalFlags) run(ctx context.Context, path string) (err error) {
 		// Whatever becomes of it, what the clear has shown is reported.
 		failed = f.evaluatePrivately(ctx, st, e, m, set)
 	}
-	if f.report != "" {
-		if err := writePage(f.report, e); err != nil {
-			return errors.Join(failed, err)
-		}
-	}
+	return errors.Join(failed, f.show(e), verdictOn(e))
+}
+
+// show prints the evaluation, then writes the page: what took long to compute is seen
+// whatever becomes of the file.
+func (f *evalFlags) show(e *evaluation.Evaluation) error {
+	var shown error
 	if f.asJSON {
-		return errors.Join(failed, printJSON(e), verdictOn(e))
+		shown = printJSON(e)
+	} else {
+		shown = e.WriteText(os.Stdout)
 	}
-	if err := e.WriteText(os.Stdout); err != nil {
-		return errors.Join(failed, err)
+	if f.report == "" {
+		return shown
 	}
-	if f.report != "" {
+	if err := writePage(f.report, e); err != nil {
+		return errors.Join(shown, err)
+	}
+	if shown == nil && !f.asJSON {
 		fmt.Printf("\n%s shows it in a browser\n", f.report)
 	}
-	return errors.Join(failed, verdictOn(e))
+	return shown
 }
 
 // verdictOn is the failure of an evaluation whose private results are not those

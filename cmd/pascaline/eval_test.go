@@ -93,6 +93,50 @@ func TestAnEvaluationFailsWherePrivateResultsAreWrong(t *testing.T) {
 	}
 }
 
+// A disk may be full by the time that the page is written.
+func TestAnEvaluationIsPrintedThoughItsPageCannotBeWritten(t *testing.T) {
+	m, err := readModel(builtIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := evaluation.New(m, digitSet(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Clear(t.Context(), nil, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "gone", "report.html")
+	for want, f := range map[string]evalFlags{"fixed point  1": {report: path}, `"accuracy":1`: {report: path, asJSON: true}} {
+		var failed error
+		out := printed(t, func() { failed = f.show(e) })
+		if failed == nil || !strings.Contains(failed.Error(), path) {
+			t.Errorf("a page that cannot be written: %v", failed)
+		}
+		if !strings.Contains(out, want) || strings.Contains(out, "in a browser") {
+			t.Errorf("printed is\n%s\nwhich lacks %s", out, want)
+		}
+	}
+}
+
+// printed returns what f prints.
+func printed(t *testing.T, f func()) string {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	defer func(before *os.File) { os.Stdout = before }(os.Stdout)
+	os.Stdout = file
+	f()
+	b, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 func TestACommandLineIsWrittenAsAShellTakesIt(t *testing.T) {
 	args := []string{"/usr/bin/pascaline", "eval", "it's $HOME", "", "--a=b/c.d", "ü"}
 	out, err := exec.Command("sh", "-c", "pascaline() { printf '%s\\n' \"$@\"; }; "+commandLine(args)).Output()
