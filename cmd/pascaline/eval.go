@@ -138,7 +138,7 @@ func (f *evalFlags) run(ctx context.Context, path string) (err error) {
 		H: in.H, W: in.W, C: in.C, Fit: f.fit, Invert: f.invert, Limit: f.count, TestShare: f.testShare,
 	})
 	if err != nil {
-		return err
+		return inFlags(err)
 	}
 	if f.private > set.Len() {
 		return fmt.Errorf("--private is %d, and the split has %s", f.private, count(set.Len(), "image"))
@@ -172,6 +172,17 @@ func (f *evalFlags) run(ctx context.Context, path string) (err error) {
 		failed = f.evaluatePrivately(ctx, st, e, m, set)
 	}
 	return errors.Join(failed, f.show(e), verdictOn(e))
+}
+
+// inFlags adds to an error of a data set the flag that it is about.
+func inFlags(err error) error {
+	switch {
+	case errors.Is(err, dataset.ErrNoSplits):
+		return fmt.Errorf("%w (--test-share 0.1 holds out a tenth, --split train takes all of it)", err)
+	case errors.Is(err, dataset.ErrSplits):
+		return fmt.Errorf("%w (leave out --test-share)", err)
+	}
+	return err
 }
 
 // show prints the evaluation, then writes the page: what took long to compute is seen
