@@ -51,7 +51,8 @@ func (f *evalFlags) evaluatePrivately(ctx context.Context, st *stage, e *evaluat
 		}
 	}
 	if failed != nil {
-		return &commandline.Partial{Err: failed, Done: fmt.Sprintf("%d of %s classified privately", len(logits), count(f.private, "image"))}
+		return &commandline.Partial{Err: failed, Done: fmt.Sprintf("%d of %s classified privately, which is counted by portions of up to %d",
+			len(logits), count(f.private, "image"), portion)}
 	}
 	return nil
 }

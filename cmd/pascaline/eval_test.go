@@ -13,6 +13,7 @@ import (
 	"pascaline/bench"
 	"pascaline/dataset"
 	"pascaline/evaluation"
+	"pascaline/internal/commandline"
 	"pascaline/internal/digits"
 	"pascaline/model"
 )
@@ -78,6 +79,24 @@ func TestAnInterruptedEvaluationKeepsThePortionsThatAreDone(t *testing.T) {
 	}
 	if left, err := filepath.Glob(st.path("pictures/*")); err != nil || len(left) > 2 {
 		t.Errorf("pictures of more than one portion lie there: %q, %v", left, err)
+	}
+}
+
+// What counts is whole portions, and a newcomer who sees 0 of 300 is told so.
+func TestAnUnfinishedEvaluationSaysThatItCountsByPortions(t *testing.T) {
+	m, err := readModel(builtIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := newStage("eval")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.clear() // no picture can be written there
+	err = (&evalFlags{private: 3}).evaluatePrivately(t.Context(), st, nil, m, digitSet(t))
+	var partial *commandline.Partial
+	if !errors.As(err, &partial) || partial.Done != "0 of 3 images classified privately, which is counted by portions of up to 64" {
+		t.Errorf("a failure in the first portion: %v", err)
 	}
 }
 
