@@ -72,7 +72,7 @@ func ParseChanges(texts []string) (Changes, error) {
 			if !whole {
 				number = "number"
 			}
-			return nil, fmt.Errorf("%s is %q; it takes a %s from %v to %v: %s", name, value, number, k.least, k.most, k.what)
+			return nil, fmt.Errorf("%s is %q; it takes a %s from %s to %s: %s", name, value, number, plainNumber(k.least), plainNumber(k.most), k.what)
 		}
 		if _, given := c[name]; given {
 			return nil, fmt.Errorf("%s is given twice", name)
@@ -87,11 +87,14 @@ func (c Changes) String() string {
 	var texts []string
 	for _, k := range keys {
 		if v, given := c[k.name]; given {
-			texts = append(texts, fmt.Sprintf("%s=%v", k.name, v))
+			texts = append(texts, k.name+"="+plainNumber(v))
 		}
 	}
 	return strings.Join(texts, " ")
 }
+
+// plainNumber writes a number without an exponent.
+func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // Apply returns the model and the options with the changes: a model without weights
 // where its plan is another one. Of a network that the budget does not allow then, the

@@ -38,8 +38,8 @@ func TestChangesThatAreNoneAreRefused(t *testing.T) {
 		"margin=Inf":        "a number from 1 to 1024",
 		"fa=3":              "from 4 to 24",
 		"fw=25":             "from 4 to 24",
-		"batch=0":           "from 1",
-		"bundles=-1":        "from 1",
+		"batch=0":           "from 1 to 1048576",
+		"bundles=-1":        "from 1 to 1048576",
 		"bundles=1e300":     "from 1",
 		"degree=2 degree=2": "twice",
 	} {
