@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -74,12 +73,12 @@ func printPlan(p *model.Plan) {
 	if len(p.Labels) > 0 {
 		fmt.Printf("\nthe outputs: %s\n", strings.Join(p.Labels, ", "))
 	}
-	fmt.Printf("\none inference: %d rounds, %.1f kB up, %.1f kB down, %.2f million MACs, %d parameters\n",
-		s.Rounds, float64(s.BytesUp)/1e3, float64(s.BytesDown)/1e3, float64(s.MACs)/1e6, s.Parameters)
-	fmt.Printf("privacy: %d opened values; all together they differ from random ones by at most 2^%.1f\n",
-		s.Activations, math.Log2(s.Distance))
+	fmt.Printf("\none inference: %s, %.1f kB up, %.1f kB down, %.2f million MACs, %s\n",
+		count(s.Rounds, "round"), float64(s.BytesUp)/1e3, float64(s.BytesDown)/1e3, float64(s.MACs)/1e6, count(s.Parameters, "parameter"))
+	fmt.Printf("privacy: %s; all together they differ from random ones by at most %s\n",
+		count(s.Activations, "opened value"), probability(s.Distance))
 	if s.TruncationError > 0 {
-		fmt.Printf("a wrong truncation has probability 2^%.1f\n", math.Log2(s.TruncationError))
+		fmt.Printf("a wrong truncation has probability %s\n", probability(s.TruncationError))
 	}
 }
 
