@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,6 +100,11 @@ func (f *importFlags) check(plan string) error {
 		return fmt.Errorf("--fw is %d; it must be from %d to %d, or 0 to choose", f.fw, model.MinBits, model.MaxWeightBits)
 	case f.images < 0:
 		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.images)
+	}
+	for i, name := range f.labels {
+		if first := slices.Index(f.labels, name); first < i {
+			return fmt.Errorf("--labels has the name %q twice, for outputs %d and %d: labelled images meet outputs by their names", name, first, i)
+		}
 	}
 	return checkOutputs(f.out, plan)
 }
