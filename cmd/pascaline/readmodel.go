@@ -36,6 +36,9 @@ func readModel(path string) (*model.Model, error) {
 		}
 		return n.Compile()
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder: %s", path, modelsIn(path))
+	}
 	m, err := model.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, `./\`) {
 		return nil, fmt.Errorf("no network %q and no such file; there are %s, %s", path, builtIn, strings.Join(zoo.Names(), ", "))
@@ -44,6 +47,32 @@ func readModel(path string) (*model.Model, error) {
 		return nil, fmt.Errorf("%s is ONNX: compile it with pascaline model import, and pass what that writes", path)
 	}
 	return m, err
+}
+
+// modelsIn says which of a folder's files to pass instead of it, such as one that
+// pillar train made: with one network, or one for each seed in a folder of its own.
+func modelsIn(dir string) string {
+	var found []string
+	for _, pattern := range []string{"*.pasc", "*/*.pasc", "*.plan"} {
+		names, err := fs.Glob(os.DirFS(dir), pattern)
+		if err == nil && len(names) > 0 {
+			for _, name := range names {
+				found = append(found, filepath.Join(dir, filepath.FromSlash(name)))
+			}
+			break
+		}
+	}
+	const few = 5
+	switch n := len(found); {
+	case n == 0:
+		return "pass a compiled model or plan (.pasc, .plan), of which it has none"
+	case n == 1:
+		return "pass the file in it, " + found[0]
+	case n > few:
+		return fmt.Sprintf("pass one of the files in it, %s or %d more", strings.Join(found[:few], ", "), n-few)
+	default:
+		return "pass one of the files in it, " + strings.Join(found[:n-1], ", ") + " or " + found[n-1]
+	}
 }
 
 // isPublic reports whether what readModel reads is part of this program, so that
