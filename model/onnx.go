@@ -1,6 +1,7 @@
 package model
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -107,9 +108,22 @@ func importParsed(m *onnxpb.ModelProto, opts ImportOptions) (*Graph, []string, e
 	return g, notes, nil
 }
 
+// aliens are files that are given for ONNX ones, by how they begin.
+var aliens = []struct{ begins, is string }{
+	{fileMagic, "a compiled model or plan of pascaline's: pass the ONNX file that it was compiled from, or use it as it is"},
+	{"\x89PNG", "a PNG picture"},
+	{"\xff\xd8\xff", "a JPEG picture"},
+	{"PK\x03\x04", "an archive, as PyTorch saves weights in: export the network with torch.onnx.export"},
+}
+
 func parseONNX(data []byte) (*onnxpb.ModelProto, error) {
 	if len(data) > maxONNXBytes {
 		return nil, fmt.Errorf("it has %d bytes; at most %d are taken", len(data), maxONNXBytes)
+	}
+	for _, alien := range aliens {
+		if bytes.HasPrefix(data, []byte(alien.begins)) {
+			return nil, fmt.Errorf("this is no ONNX file but %s", alien.is)
+		}
 	}
 	m := new(onnxpb.ModelProto)
 	parts := maxONNXParts

@@ -88,6 +88,11 @@ func TestAlienFilesAreRefused(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
+	for _, alien := range aliens {
+		if _, _, err := ImportONNX([]byte(alien.begins), ImportOptions{}); err == nil || !strings.Contains(err.Error(), "no ONNX file but "+alien.is) {
+			t.Errorf("%q: error %v", alien.begins, err)
+		}
+	}
 }
 
 func TestAFileTakesNoMoreMemoryThanAFewTimesItsSize(t *testing.T) {
