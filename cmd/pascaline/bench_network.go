@@ -155,7 +155,7 @@ func (f *benchNetworkFlags) subjects(name string) (subjects []string, err error)
 			}
 		} else if name != builtIn {
 			if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
-				return nil, fmt.Errorf("no network %q and no such file; there are %s, %s and all", name, builtIn, strings.Join(zoo.Names(), ", "))
+				return nil, fmt.Errorf("no network %q and no such file; there are %s, %s, and all for the paper's", name, builtIn, strings.Join(zoo.Trainable(), ", "))
 			}
 		}
 	}

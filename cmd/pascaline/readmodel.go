@@ -31,17 +31,20 @@ func readModel(path string) (*model.Model, error) {
 		if err != nil {
 			return nil, err
 		}
+		if found := modelsIn(path); len(found) > 0 {
+			fmt.Fprintf(os.Stderr, "warning: %v is the zoo's network, with weights that mean nothing; the folder of that name has %s\n", n, found[0])
+		}
 		if term.IsTerminal(int(os.Stderr.Fd())) {
 			fmt.Fprintf(os.Stderr, "compiling %v; what pascaline model zoo %v -o FILE.pasc writes needs no compiling\n", n, n)
 		}
 		return n.Compile()
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("%s is a folder: %s", path, modelsIn(path))
+		return nil, notAFolder(path)
 	}
 	m, err := model.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(path, `./\`) {
-		return nil, fmt.Errorf("no network %q and no such file; there are %s, %s", path, builtIn, strings.Join(zoo.Names(), ", "))
+		return nil, fmt.Errorf("no network %q and no such file; there are %s, %s", path, builtIn, strings.Join(zoo.Trainable(), ", "))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && strings.EqualFold(filepath.Ext(path), ".onnx") {
 		return nil, fmt.Errorf("%s is ONNX: compile it with pascaline model import, and pass what that writes", path)
@@ -49,29 +52,34 @@ func readModel(path string) (*model.Model, error) {
 	return m, err
 }
 
-// modelsIn says which of a folder's files to pass instead of it, such as one that
-// pillar train made: with one network, or one for each seed in a folder of its own.
-func modelsIn(dir string) string {
-	var found []string
+// modelsIn returns the compiled models that a folder has, such as one that pillar train
+// made: with one network, or one for each seed in a folder of its own; or the plans.
+func modelsIn(dir string) (paths []string) {
 	for _, pattern := range []string{"*.pasc", "*/*.pasc", "*.plan"} {
-		names, err := fs.Glob(os.DirFS(dir), pattern)
-		if err == nil && len(names) > 0 {
-			for _, name := range names {
-				found = append(found, filepath.Join(dir, filepath.FromSlash(name)))
-			}
+		names, _ := fs.Glob(os.DirFS(dir), pattern)
+		for _, name := range names {
+			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
+		}
+		if len(paths) > 0 {
 			break
 		}
 	}
+	return paths
+}
+
+// notAFolder is the error of a folder that is given for a file.
+func notAFolder(dir string) error {
 	const few = 5
+	found := modelsIn(dir)
 	switch n := len(found); {
 	case n == 0:
-		return "pass a compiled model or plan (.pasc, .plan), of which it has none"
+		return fmt.Errorf("%s is a folder: pass a compiled model or plan (.pasc, .plan), of which it has none", dir)
 	case n == 1:
-		return "pass the file in it, " + found[0]
+		return fmt.Errorf("%s is a folder: pass the file in it, %s", dir, found[0])
 	case n > few:
-		return fmt.Sprintf("pass one of the files in it, %s or %d more", strings.Join(found[:few], ", "), n-few)
+		return fmt.Errorf("%s is a folder: pass one of the files in it, %s or %d more", dir, strings.Join(found[:few], ", "), n-few)
 	default:
-		return "pass one of the files in it, " + strings.Join(found[:n-1], ", ") + " or " + found[n-1]
+		return fmt.Errorf("%s is a folder: pass one of the files in it, %s or %s", dir, strings.Join(found[:n-1], ", "), found[n-1])
 	}
 }
 

@@ -3,18 +3,20 @@ package zoo
 import (
 	"math"
 
+	"pascaline/model"
 	"pascaline/ring"
 )
 
-// photo draws a square image of three channels such as networks get photographs:
+// draw draws a square image of up to three channels such as networks get photographs:
 // normalised, most of it smooth, the larger the structure the stronger, channels
 // much alike. It is a sum of waves of random direction, place and colour.
-func photo(s *ring.Stream, side int) []float32 {
+func draw(s *ring.Stream, shape model.Shape) []float32 {
 	const waves = 24
-	var draw [waves * 8]uint64
-	s.FillBits(draw[:], 53)
-	uniform := func(i int) float64 { return float64(draw[i]) / (1 << 53) }
-	image := make([]float32, side*side*3)
+	var random [waves * 8]uint64
+	s.FillBits(random[:], 53)
+	uniform := func(i int) float64 { return float64(random[i]) / (1 << 53) }
+	side := shape.H
+	image := make([]float32, shape.Len())
 	for w := range waves {
 		u := func(i int) float64 { return uniform(8*w + i) }
 		// From one period over twice the image to ten over it.
@@ -29,8 +31,8 @@ func photo(s *ring.Stream, side int) []float32 {
 		for y := range side {
 			for x := range side {
 				v := math.Sin(fx*float64(x) + fy*float64(y) + phase)
-				for c, a := range colour {
-					image[(y*side+x)*3+c] += float32(a * v)
+				for c, a := range colour[:shape.C] {
+					image[(y*side+x)*shape.C+c] += float32(a * v)
 				}
 			}
 		}

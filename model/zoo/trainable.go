@@ -2,35 +2,17 @@ package zoo
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"pascaline/model"
 	"pascaline/ring"
 )
 
-// small are the networks that are not the paper's: what a processor trains in
-// minutes.
-var small = map[string]func(*topology){
-	"lenet":   leNet,
-	"resnet8": func(t *topology) { thinResNet(t, 1, 2) },
-}
-
-// Trainable returns the names of the networks that Topology knows: the small ones,
-// then those of the paper.
-func Trainable() []string {
-	return append(slices.Sorted(maps.Keys(small)), Names()...)
-}
-
 // Topology returns a network without weights for images and classes of one's own;
 // coeffs are those of its activations. Its shapes must fit: five pools of 2×2 leave
 // nothing of a small image.
 func Topology(name string, image model.Shape, classes int, coeffs []float64) (*model.Graph, error) {
-	build := small[name]
-	if build == nil {
-		build = networks[name].build
-	}
+	build := networks[name].build
 	if build == nil {
 		return nil, fmt.Errorf("no network %q; there are %s", name, strings.Join(Trainable(), ", "))
 	}

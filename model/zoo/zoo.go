@@ -1,8 +1,8 @@
-// Package zoo has the networks that the paper measures, with polynomial
-// activations and weights drawn from a seed: what they compute means nothing, and
-// what it costs is what a trained network of the same shape costs. Fast and
-// Private Inference of Deep Neural Networks by Co-designing Activation Functions
-// (Diaa et al., 2024), section 7, names the networks.
+// Package zoo has the networks that the paper measures, and two small ones that a
+// processor trains in minutes, with polynomial activations and weights drawn from a
+// seed: what they compute means nothing, and what it costs is what a trained network
+// of the same shape costs. Fast and Private Inference of Deep Neural Networks by
+// Co-designing Activation Functions (Diaa et al., 2024), section 7, names the paper's.
 //
 // Weights are normalised as batch norm would have trained them to be, so that
 // pre-activations stay where the polynomials approximate ReLU. Networks, weights
@@ -39,25 +39,37 @@ type Network struct {
 type known struct {
 	build   func(*topology)
 	classes int
-	side    int // of the image, which has three channels
+	image   model.Shape
 	// images is how many images normalise a network, and calibrate it: their
 	// pixels must be many, and one image of the large ones has enough.
 	images int
 }
 
+var (
+	digit = model.Shape{H: 28, W: 28, C: 1}
+	photo = model.Shape{H: 32, W: 32, C: 3}
+	large = model.Shape{H: 224, W: 224, C: 3}
+)
+
 var networks = map[string]known{
-	"minionn":   {miniONN, 10, 32, 8},
-	"vgg16":     {vgg16, 10, 32, 8},
-	"resnet18":  {resNet18, 10, 32, 4},
-	"resnet32":  {func(t *topology) { thinResNet(t, 5, 1) }, 100, 32, 8},
-	"resnet110": {func(t *topology) { thinResNet(t, 18, 1) }, 10, 32, 8},
-	"resnet50":  {resNet50, 1000, 224, 2},
+	"lenet":     {leNet, 10, digit, 8},
+	"resnet8":   {func(t *topology) { thinResNet(t, 1, 2) }, 10, digit, 8},
+	"minionn":   {miniONN, 10, photo, 8},
+	"vgg16":     {vgg16, 10, photo, 8},
+	"resnet18":  {resNet18, 10, photo, 4},
+	"resnet32":  {func(t *topology) { thinResNet(t, 5, 1) }, 100, photo, 8},
+	"resnet110": {func(t *topology) { thinResNet(t, 18, 1) }, 10, photo, 8},
+	"resnet50":  {resNet50, 1000, large, 2},
 }
 
-// Names returns the names of the networks, the cheapest first.
+// Names returns the names of the paper's networks, the cheapest first.
 func Names() []string {
 	return []string{"minionn", "resnet32", "resnet110", "vgg16", "resnet18", "resnet50"}
 }
+
+// Trainable returns the names of all networks: the small ones, which a processor
+// trains in minutes, then those of the paper.
+func Trainable() []string { return append([]string{"lenet", "resnet8"}, Names()...) }
 
 // Degrees returns the degrees that activations can have.
 func Degrees() []int { return []int{2, 4, 6} }
@@ -75,7 +87,7 @@ func Has(name string) bool {
 func Parse(s string) (Network, error) {
 	name, degree, given := strings.Cut(s, "/")
 	if !Has(name) {
-		return Network{}, fmt.Errorf("no network %q; there are %s", name, strings.Join(Names(), ", "))
+		return Network{}, fmt.Errorf("no network %q; there are %s", name, strings.Join(Trainable(), ", "))
 	}
 	if !given {
 		return New(name, DefaultDegree)
@@ -90,7 +102,7 @@ func Parse(s string) (Network, error) {
 // New returns the network of a name.
 func New(name string, degree int) (Network, error) {
 	if !Has(name) {
-		return Network{}, fmt.Errorf("no network %q; there are %s", name, strings.Join(Names(), ", "))
+		return Network{}, fmt.Errorf("no network %q; there are %s", name, strings.Join(Trainable(), ", "))
 	}
 	if !slices.Contains(Degrees(), degree) {
 		return Network{}, fmt.Errorf("network %q with activations of degree %d; there are degrees 2, 4 and 6", name, degree)
@@ -125,7 +137,7 @@ func (n Network) Graph() *model.Graph {
 func (n Network) Topology() *model.Graph { return n.topology().g }
 
 func (n Network) topology() *topology {
-	t := newTopology(n.String(), model.Shape{H: n.side, W: n.side, C: 3}, n.classes, n.coeffs)
+	t := newTopology(n.String(), n.image, n.classes, n.coeffs)
 	n.build(t)
 	return t
 }
@@ -142,7 +154,7 @@ func (n Network) Compile() (*model.Model, error) {
 func (n Network) Images(first, count int) [][]float32 {
 	images := make([][]float32, count)
 	for i := range images {
-		images[i] = photo(ring.NewStream(n.seed("images"), "zoo/image", uint64(first+i)), n.side)
+		images[i] = draw(ring.NewStream(n.seed("images"), "zoo/image", uint64(first+i)), n.image)
 	}
 	return images
 }

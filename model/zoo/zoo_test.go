@@ -3,6 +3,7 @@ package zoo
 import (
 	"math"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -60,8 +61,8 @@ func TestNetworksAreThoseOfThePaper(t *testing.T) {
 			t.Errorf("%s: %.1f million multiplications, want %d", name, m, want.mmacs)
 		}
 	}
-	if len(Names()) != len(networks) {
-		t.Errorf("%d names for %d networks", len(Names()), len(networks))
+	if len(Trainable()) != len(networks) || len(Names()) != 6 {
+		t.Errorf("%d names for %d networks, %d of them the paper's six", len(Trainable()), len(networks), len(Names()))
 	}
 }
 
@@ -99,6 +100,8 @@ func TestPreActivationsStayWhereThePolynomialsFit(t *testing.T) {
 	for _, degree := range Degrees() {
 		checkRange(t, "minionn", degree)
 	}
+	checkRange(t, "lenet", DefaultDegree)
+	checkRange(t, "resnet8", DefaultDegree)
 	if !testing.Short() {
 		checkRange(t, "resnet32", DefaultDegree)
 	}
@@ -108,9 +111,27 @@ func TestLongPreActivationsStayWhereThePolynomialsFit(t *testing.T) {
 	if os.Getenv("PASCALINE_LONG") == "" {
 		t.Skip("takes minutes; set PASCALINE_LONG=1")
 	}
-	for _, name := range Names() {
+	for _, name := range Trainable() {
 		for _, degree := range Degrees() {
 			checkRange(t, name, degree)
+		}
+	}
+}
+
+// What is said of a small network before it is trained holds for one that is trained
+// on images of MNIST's shape.
+func TestSmallNetworksAreThoseThatAreTrainedOnDigits(t *testing.T) {
+	for _, name := range []string{"lenet", "resnet8"} {
+		n, err := New(name, DefaultDegree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trained, err := Topology(name, model.Shape{H: 28, W: 28, C: 1}, 10, n.coeffs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g := n.Topology(); !reflect.DeepEqual(g, trained) {
+			t.Errorf("%s is %+v, and is trained as %+v", name, g, trained)
 		}
 	}
 }
@@ -182,7 +203,7 @@ func TestNetworksAreNamedWithTheirDegree(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"resnet19": "minionn, resnet32", "resnet18/3": "degrees 2, 4 and 6", "resnet18/x": `"x"`, "": "there are", "resnet18/": `""`,
+		"resnet19": "lenet, resnet8, minionn, resnet32", "resnet18/3": "degrees 2, 4 and 6", "resnet18/x": `"x"`, "": "there are", "resnet18/": `""`,
 	} {
 		if _, err := Parse(s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, which lacks %q", s, err, want)
