@@ -44,6 +44,9 @@ type Cost struct {
 // CPU returns the processor time of all parties.
 func (c *Cost) CPU() float64 { return c.ClientCPU + c.ServerCPU + c.DealerCPU }
 
+// SentBytes returns the bytes that all parties send.
+func (c *Cost) SentBytes() float64 { return c.UpBytes + c.DownBytes + c.DealtBytes }
+
 // Add adds another's costs.
 func (c *Cost) Add(d Cost) {
 	c.UpBytes += d.UpBytes

@@ -57,7 +57,7 @@ func printPlan(p *model.Plan) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tOPERATION\tSHAPE\tBITS\tMACS\tPARAMETERS\tRANGE\tHIDING\tPOLYNOMIAL")
 	for _, n := range s.Nodes {
-		fmt.Fprintf(w, "%s\t%s\t%d×%d×%d\t%d", n.Name, n.Op, n.Shape[0], n.Shape[1], n.Shape[2], n.Frac)
+		fmt.Fprintf(w, "%s\t%s\t%d×%d×%d\t%s", n.Name, n.Op, n.Shape[0], n.Shape[1], n.Shape[2], bits(&n))
 		switch {
 		case n.Activation != nil:
 			a := n.Activation

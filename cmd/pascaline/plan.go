@@ -43,21 +43,22 @@ its scales and bit budget, how well what is opened hides, what can go wrong and 
 rarely at most, what a bundle costs by either backend and takes in a store, what an
 inference sends, and how long it takes over a network.
 
-Of linear layers FA and FW are the fractional bits of their input and of their
-weights. Of activations FA are those of the polynomial's argument, and FW what the
-opening drops; inputs are below 2^M units within RANGE, masks have B bits above those
-that are dropped, and each opened value HIDES with so many bits. CALIBRATED is the
-largest input that the compilation saw, and MARGIN how far beyond it the range reaches;
-a value up to EXACT TO still computes as it should, and only hides less. ERROR bounds
-the probability that any of a layer's elements comes out wrong by more than rounding,
-with a bundle that homomorphic encryption made.
+BITS are fractional bits: of linear layers, those of their input (fa) and of their
+weights (fw), which add up; of activations, those of the polynomial's argument (fa) and
+what the opening drops (fw), then those of the result. Inputs of activations are below
+2^M units within RANGE, masks have B bits above those that are dropped, and each opened
+value HIDES with so many bits. CALIBRATED is the largest input that the compilation
+saw, and MARGIN how far beyond it the range reaches; a value up to EXACT TO still
+computes as it should, and only hides less. ERROR bounds the probability that any of
+a layer's elements comes out wrong by more than rounding, with a bundle that
+homomorphic encryption made.
 
 HE and DEALER are what homomorphic encryption (lattigo) and a trusted dealer take for
-a layer's correlations: bytes SENT by all, processor time of all, and bytes STORED at
-both parties; a run's start and keys are in the totals alone. Bytes are those of
-messages, exactly; TLS and framing add less than a hundredth. Times are
-extrapolated from the machine of docs/benchmarks.md, which both parties are taken to
-have, or with --measure from this one.
+a layer's correlations, its powers/DEGREE/B or its linear one: bytes SENT by all,
+processor time of all, and bytes STORED at both parties; a run's start and keys are in
+the totals alone. Bytes are those of messages, exactly; TLS and framing add less than a
+hundredth. Times are extrapolated from the machine of docs/benchmarks.md, which both
+parties are taken to have, or with --measure from this one.
 
 With --what-if it says the same of the model with something changed, side by side,
 and of a change that the budget does not allow which layer stands against it:
@@ -67,7 +68,7 @@ A degree says what a network of such activations costs, and nothing of its accur
 for which it must be trained anew.`,
 		Example: `  pascaline plan mnist
   pascaline plan resnet18 --network 20ms,50Mbit/s
-  pascaline plan net.pasc --what-if degree=2 sigma=50`,
+  pascaline plan net.pasc --what-if degree=2 sigma=46`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			model, err := f.check(cmd, args)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"pascaline/estimate"
@@ -68,13 +69,16 @@ func totals(e *estimate.Estimate, batched bool) (all []total) {
 	bound := func(name string, p float64) { all = append(all, total{name, probability(p), p, true}) }
 	time := func(name string, s float64) { add(name, seconds(s), s) }
 	bytes := func(name string, b float64) { add(name, bytesText(b), b) }
-	if bits, any := hiding(e); any {
-		all = append(all, total{"opened values hide with", fmt.Sprintf("%d bits", bits), math.Ldexp(1, -int(bits)), true})
+	add("online: inferences in a batch", fmt.Sprint(e.Online.Batch), float64(e.Online.Batch))
+	for _, l := range e.Latency {
+		time("  latency, "+l.Network, l.Seconds)
+		if batched {
+			time("  latency, "+l.Network+", each", l.Seconds/float64(e.Online.Batch))
+		}
 	}
-	for _, b := range e.Backends {
-		bound("distance, "+b.Name, b.Distance)
-		bound("gross error, "+b.Name, b.GrossError)
-	}
+	add("  rounds", fmt.Sprint(e.Rounds), float64(e.Rounds))
+	bytes("  client to server, each", float64(e.BytesUp))
+	bytes("  server to client, each", float64(e.BytesDown))
 	for _, b := range e.Backends {
 		add(b.Name+": bundles in a run", fmt.Sprint(b.Bundles), float64(b.Bundles))
 		time("  CPU", b.CPU())
@@ -86,15 +90,12 @@ func totals(e *estimate.Estimate, batched bool) (all []total) {
 		bytes("  client's store", float64(b.ClientStore))
 		bytes("  server's store", float64(b.ServerStore))
 	}
-	add("online: inferences in a batch", fmt.Sprint(e.Online.Batch), float64(e.Online.Batch))
-	add("  rounds", fmt.Sprint(e.Rounds), float64(e.Rounds))
-	bytes("  client to server, each", float64(e.BytesUp))
-	bytes("  server to client, each", float64(e.BytesDown))
-	for _, l := range e.Latency {
-		time("  latency, "+l.Network, l.Seconds)
-		if batched {
-			time("  latency, "+l.Network+", each", l.Seconds/float64(e.Online.Batch))
-		}
+	if bits, any := hiding(e); any {
+		all = append(all, total{"opened values hide with", fmt.Sprintf("%d bits", bits), math.Ldexp(1, -int(bits)), true})
+	}
+	for _, b := range e.Backends {
+		bound("distance, "+b.Name, b.Distance)
+		bound("gross error, "+b.Name, b.GrossError)
 	}
 	return all
 }
@@ -113,25 +114,18 @@ func hiding(e *estimate.Estimate) (least uint, any bool) {
 
 // printScales prints the layers whose scales differ, and returns whether any do.
 func printScales(w *tabwriter.Writer, now, then *estimate.Estimate, each bool) (any bool, err error) {
-	scales := func(e *estimate.Estimate, i int) string {
-		l := &e.Layers[i]
-		if a := l.Activation; a != nil {
-			return fmt.Sprintf("degree %d, fa %d, fw %d, m %d, B %d, hides %d bits", a.Degree, a.ArgumentFrac, a.DroppedBits, a.RangeBits, a.MaskBits, a.HidingBits)
-		}
-		return fmt.Sprintf("fa %d, fw %d", e.Nodes[l.Inputs[0]].Frac, l.WeightFrac)
-	}
 	index := map[*estimate.Layer]int{}
 	for i := range now.Layers {
 		index[&now.Layers[i]] = i
 	}
 	line := func(l *estimate.Layer) string {
 		i := index[l]
-		return scales(now, i) + "\t" + scales(then, i)
+		before, after := differences(scales(&now.Layers[i]), scales(&then.Layers[i]))
+		return before + "\t" + after
 	}
 	for _, op := range []model.Op{model.OpLinear, model.OpPolynomial} {
 		for _, a := range gather(now, op, each, line) {
-			i := index[a.layers[0]]
-			if scales(now, i) == scales(then, i) {
+			if line(a.layers[0]) == "\t" {
 				continue
 			}
 			if !any {
@@ -142,4 +136,24 @@ func printScales(w *tabwriter.Writer, now, then *estimate.Estimate, each bool) (
 		}
 	}
 	return any, w.Flush()
+}
+
+// scales lists how a layer computes.
+func scales(l *estimate.Layer) []string {
+	all := []string{"bits " + bits(&l.NodeSummary)}
+	if a := l.Activation; a != nil {
+		all = append(all, fmt.Sprintf("degree %d", a.Degree), fmt.Sprintf("m %d", a.RangeBits), fmt.Sprintf("B %d", a.MaskBits), fmt.Sprintf("hides %d bits", a.HidingBits))
+	}
+	return all
+}
+
+// differences writes what differs between scales of one layer.
+func differences(now, then []string) (before, after string) {
+	var a, b []string
+	for i := range now {
+		if now[i] != then[i] {
+			a, b = append(a, now[i]), append(b, then[i])
+		}
+	}
+	return strings.Join(a, ", "), strings.Join(b, ", ")
 }

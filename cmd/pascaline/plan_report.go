@@ -2,141 +2,57 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strings"
 	"text/tabwriter"
 
 	"pascaline/estimate"
-	"pascaline/model"
 )
 
-// printEstimate prints what a model takes: its layers, then one inference.
+// printEstimate prints what a model takes: in short, then layer by layer, offline and
+// online.
 func printEstimate(e *estimate.Estimate, each bool) error {
 	fmt.Printf("%s   plan %.12s   σ = %d", e.Name, e.Hash, e.Sigma)
 	if c := e.Calibration; c != nil {
 		fmt.Printf(", calibrated on %s with a margin of %.3g", count(c.Samples, "input"), c.Margin)
 	}
 	fmt.Print("\n\n")
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	printLinear(w, e, each)
-	printActivations(w, e, each)
-	if err := w.Flush(); err != nil {
+	printShort(e)
+	if err := printLayers(e, each); err != nil {
 		return err
 	}
-	printInference(e)
 	printBundles(e)
 	printLatency(e)
 	fmt.Printf("\ntimes are those of %s", e.Rates.Machine)
 	if !e.Rates.Measured {
-		fmt.Print("; --measure takes this machine's")
+		fmt.Print(";\n--measure takes this machine's")
 	}
 	fmt.Println()
 	return nil
 }
 
-// alike is layers that a table shows in one line.
-type alike struct {
-	first, last string
-	layers      []*estimate.Layer
-}
-
-// gather puts together the layers of an operation whose lines are the same but for
-// their names, in the order of the first of each; all of them apart where each is
-// set.
-func gather(e *estimate.Estimate, op model.Op, each bool, line func(l *estimate.Layer) string) (all []*alike) {
-	known := map[string]*alike{}
-	for i := range e.Layers {
-		l := &e.Layers[i]
-		if l.Op != op.String() {
-			continue
-		}
-		a := known[line(l)]
-		if a == nil || each {
-			a = &alike{first: l.Name}
-			known[line(l)] = a
-			all = append(all, a)
-		}
-		a.last = l.Name
-		a.layers = append(a.layers, l)
+// printShort prints what most come for: how long an inference takes, what it sends,
+// what its bundle costs, and how well it hides.
+func printShort(e *estimate.Estimate) {
+	var latencies []string
+	for _, l := range e.Latency {
+		latencies = append(latencies, seconds(l.Seconds)+" over "+l.Network)
 	}
-	return all
-}
-
-// name names the layers of a line.
-func (a *alike) name() string {
-	switch n := len(a.layers); n {
-	case 1:
-		return a.first
-	case 2:
-		return a.first + ", " + a.last
-	default:
-		return fmt.Sprintf("%s … %s (%d)", a.first, a.last, n)
+	fmt.Printf("one inference  %s; %s, %s up, %s down\n", strings.Join(latencies, ", "),
+		count(e.Rounds, "round"), bytesText(float64(e.BytesUp)), bytesText(float64(e.BytesDown)))
+	label := "its bundle"
+	for _, b := range e.Backends {
+		fmt.Printf("%-13s  %-8s %s of CPU, %s sent, %s in the client's store, %s in the server's\n", label, b.Name+":",
+			seconds(b.CPU()), bytesText(b.SentBytes()), bytesText(float64(b.ClientStore)), bytesText(float64(b.ServerStore)))
+		label = ""
 	}
-}
-
-// cost adds up what a backend takes for the layers of a line.
-func (a *alike) cost(backend string) (c estimate.Cost) {
-	for _, l := range a.layers {
-		c.Add(l.Costs[backend])
+	if bits, any := hiding(e); any {
+		fmt.Printf("privacy        %s, each hides with %d bits or more\n", count(e.Activations, "opened value"), bits)
+	} else {
+		fmt.Println("privacy        nothing is opened but the output, to the client")
 	}
-	return c
-}
-
-// makes writes what the backends take for the layers of a line.
-func (a *alike) makes(w io.Writer) {
-	he, dealt := a.cost("lattigo"), a.cost("dealer")
-	for _, c := range []estimate.Cost{he, dealt} {
-		fmt.Fprintf(w, "\t%s\t%s\t%s", bytesText(c.UpBytes+c.DownBytes+c.DealtBytes), seconds(c.CPU()), bytesText(float64(c.ClientStore+c.ServerStore)))
-	}
-	fmt.Fprintln(w)
-}
-
-func printLinear(w io.Writer, e *estimate.Estimate, each bool) {
-	line := func(l *estimate.Layer) string {
-		fa := e.Nodes[l.Inputs[0]].Frac
-		return fmt.Sprintf("%d×%d×%d\t%d\t%d\t%.3g\t%d", l.Shape[0], l.Shape[1], l.Shape[2], fa, l.WeightFrac, float64(l.MACs)/1e6, l.Parameters)
-	}
-	fmt.Fprintln(w, "LINEAR\tOUTPUT\tFA\tFW\tMILLION MACS\tPARAMETERS\tHE: SENT\tCPU\tSTORED\tDEALER: SENT\tCPU\tSTORED")
-	for _, a := range gather(e, model.OpLinear, each, line) {
-		fmt.Fprintf(w, "%s\t%s", a.name(), line(a.layers[0]))
-		a.makes(w)
-	}
-	fmt.Fprintln(w)
-}
-
-func printActivations(w io.Writer, e *estimate.Estimate, each bool) {
-	line := func(l *estimate.Layer) string {
-		a := l.Activation
-		return fmt.Sprintf("%d\t%d\t%d\t%d\t%d\t%d\t%d bits\t±%.3g", l.Elements(), a.Degree, a.ArgumentFrac, a.DroppedBits, a.RangeBits, a.MaskBits, a.HidingBits, a.Range)
-	}
-	fmt.Fprintln(w, "ACTIVATION\tELEMENTS\tDEGREE\tFA\tFW\tM\tB\tHIDES\tRANGE\tCALIBRATED\tMARGIN\tEXACT TO\tERROR\tHE: SENT\tCPU\tSTORED\tDEALER: SENT\tCPU\tSTORED")
-	for _, group := range gather(e, model.OpPolynomial, each, line) {
-		fmt.Fprintf(w, "%s\t%s\t%s", group.name(), line(group.layers[0]), ranges(group))
-		group.makes(w)
-	}
-}
-
-// ranges writes what calibration saw of some layers, the narrowest margin, how far
-// all of them are exact, and how rarely any of them is wrong.
-func ranges(group *alike) string {
-	low, high, margin, exact, wrong := math.Inf(1), 0.0, math.Inf(1), math.Inf(1), 0.0
-	for _, l := range group.layers {
-		a := l.Activation
-		low, high = min(low, a.Calibrated), max(high, a.Calibrated)
-		margin, exact = min(margin, a.Range/a.Calibrated), min(exact, a.ExactRange)
-		wrong += l.GrossError
-	}
-	calibrated, beyond := fmt.Sprintf("±%.3g", high), fmt.Sprintf("×%.3g", margin)
-	switch {
-	case low == 0:
-		calibrated, beyond = "-", "-"
-	case low < high:
-		calibrated = fmt.Sprintf("±%.3g to %.3g", low, high)
-		beyond = "from " + beyond
-	}
-	return fmt.Sprintf("%s\t%s\t±%.3g\t%s", calibrated, beyond, exact, probability(wrong))
+	fmt.Println()
 }
 
 // probability writes a bound as a power of two.
@@ -145,17 +61,6 @@ func probability(p float64) string {
 		return "0"
 	}
 	return fmt.Sprintf("2^%.1f", math.Log2(p))
-}
-
-func printInference(e *estimate.Estimate) {
-	fmt.Printf("\none inference: %s, %s up in %s, %s down in %d\n", count(e.Rounds, "round"),
-		bytesText(float64(e.BytesUp)), count(e.Online.UpMessages, "message"), bytesText(float64(e.BytesDown)), e.Online.DownMessages)
-	fmt.Printf("its bundle:    %s\n", correlations(e.Correlations))
-	he, dealt := e.Backends[0], e.Backends[1]
-	fmt.Printf("privacy:       %s, which all together differ from random ones by at most %s; with a dealer, %s\n",
-		count(e.Activations, "opened value"), probability(he.Distance), probability(dealt.Distance))
-	fmt.Printf("correctness:   within the ranges some activation is off by more than rounding with a probability of at most %s; with a dealer, %s\n",
-		probability(he.GrossError), probability(dealt.GrossError))
 }
 
 // bytesText writes a number of bytes with three digits.
@@ -181,17 +86,22 @@ func correlations(all []estimate.Correlations) string {
 
 func printBundles(e *estimate.Estimate) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nOFFLINE\tBUNDLES\tCPU\tCLIENT\tSERVER\tDEALER\tUP\tDOWN\tDEALT\tSTORE CLIENT\tSERVER\tDISTANCE\tERROR")
+	fmt.Fprintln(w, "\nOFFLINE\tBUNDLES\tCPU: CLIENT\tSERVER\tDEALER\tUP\tDOWN\tDEALT\tSTORED: CLIENT\tSERVER")
 	for _, b := range e.Backends {
 		dealer, dealt := "", ""
 		if b.DealtBytes > 0 {
 			dealer, dealt = seconds(b.DealerCPU), bytesText(b.DealtBytes)
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Bundles, seconds(b.CPU()), seconds(b.ClientCPU), seconds(b.ServerCPU), dealer,
-			bytesText(b.UpBytes), bytesText(b.DownBytes), dealt, bytesText(float64(b.ClientStore)), bytesText(float64(b.ServerStore)),
-			probability(b.Distance), probability(b.GrossError))
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.Name, b.Bundles, seconds(b.ClientCPU), seconds(b.ServerCPU), dealer,
+			bytesText(b.UpBytes), bytesText(b.DownBytes), dealt, bytesText(float64(b.ClientStore)), bytesText(float64(b.ServerStore)))
 	}
 	w.Flush()
+	he, dealt := e.Backends[0], e.Backends[1]
+	fmt.Printf("a bundle is %s\n", correlations(e.Correlations))
+	fmt.Printf("all opened values together differ from random ones by at most %s; with a dealer, %s\n",
+		probability(he.Distance), probability(dealt.Distance))
+	fmt.Printf("some activation is off by more than rounding with a probability of at most %s; with a dealer, %s\n",
+		probability(he.GrossError), probability(dealt.GrossError))
 }
 
 func printLatency(e *estimate.Estimate) {
@@ -204,4 +114,5 @@ func printLatency(e *estimate.Estimate) {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", l.Network, e.Online.Batch, seconds(l.Seconds), seconds(l.RoundTrips), seconds(l.Transfer), seconds(l.Work))
 	}
 	w.Flush()
+	fmt.Printf("%s up, %s down\n", count(e.Online.UpMessages, "message"), count(e.Online.DownMessages, "message"))
 }
