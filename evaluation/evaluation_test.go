@@ -307,6 +307,17 @@ func TestTheTextHasTheMatrixAndTheDisagreements(t *testing.T) {
 	}
 }
 
+func TestOneIsNotMany(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 image": count(1, "image"), "0 images": count(0, "image"), "10,000 images": count(10_000, "image"), "1 class": count(1, "class"), "2 classes": count(2, "class"),
+		"all 1 image (IDX)": (&Data{Images: 1, Of: 1, Format: "IDX"}).describe(),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }

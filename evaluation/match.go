@@ -16,7 +16,7 @@ import (
 func match(p *model.Plan, set *dataset.Set) (names []string, outputs []int, err error) {
 	n := p.Nodes[len(p.Nodes)-1].Shape.Len()
 	if n < 2 {
-		return nil, nil, fmt.Errorf("the model has %d output, and classes need one each: evaluate a classifier", n)
+		return nil, nil, fmt.Errorf("the model has %s, and classes need one each: evaluate a classifier", count(n, "output"))
 	}
 	if len(p.Labels) > 0 && !numbered(set.Classes) {
 		for _, class := range set.Classes {
@@ -31,10 +31,12 @@ func match(p *model.Plan, set *dataset.Set) (names []string, outputs []int, err 
 	}
 	switch {
 	case len(set.Classes) > n:
-		return nil, nil, fmt.Errorf("the data set has %d classes (%s), and the model has %d outputs: it is a model for other images", len(set.Classes), few(set.Classes), n)
+		return nil, nil, fmt.Errorf("the data set has %s (%s), and the model has %s: it is a model for other images",
+			count(len(set.Classes), "class"), few(set.Classes), count(n, "output"))
 	case len(set.Classes) < n && !numbered(set.Classes):
 		// By their numbers they would mean something else.
-		return nil, nil, fmt.Errorf("the data set has %d classes (%s), and the model has %d outputs without names: compile it with names for them (--labels)", len(set.Classes), few(set.Classes), n)
+		return nil, nil, fmt.Errorf("the data set has %s (%s), and the model has %s without names: compile it with names for them (--labels)",
+			count(len(set.Classes), "class"), few(set.Classes), count(n, "output"))
 	}
 	names = slices.Clone(p.Labels)
 	if len(names) == 0 {

@@ -17,6 +17,7 @@ import (
 var pageText string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"count":     count,
 	"thousands": thousands,
 	"percent":   percent,
 }).Parse(pageText))

@@ -87,9 +87,9 @@ func (e *Evaluation) methods() (all []method) {
 
 func (d *Data) describe() string {
 	if d.LeftOut() == 0 {
-		return fmt.Sprintf("all %s images (%s)", thousands(d.Of), d.Format)
+		return fmt.Sprintf("all %s (%s)", count(d.Of, "image"), d.Format)
 	}
-	return fmt.Sprintf("the first %s of %s images (%s), %s left out", thousands(d.Images), thousands(d.Of), d.Format, thousands(d.LeftOut()))
+	return fmt.Sprintf("the first %s of %s (%s), %s left out", thousands(d.Images), count(d.Of, "image"), d.Format, thousands(d.LeftOut()))
 }
 
 // comparisons says in a sentence each how the ways of computing agree.
@@ -241,6 +241,17 @@ func (e *Evaluation) scores(v *Verdict) string {
 }
 
 func percent(v float64) string { return fmt.Sprintf("%.2f %%", 100*v) }
+
+// count writes a number with what it counts: "1 image", "10,000 images".
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		noun += "e"
+	}
+	return thousands(n) + " " + noun + "s"
+}
 
 // thousands writes a number with commas.
 func thousands(n int) string {

@@ -217,7 +217,7 @@ func (s *subject) measureOnline(ctx context.Context, setting link.Network) error
 	var latencies []float64
 	for len(latencies) < s.repeat {
 		n := min(atOnce, s.repeat-len(latencies))
-		s.progress("%s: bundles for %d inferences over %v", s.name, n*size, setting)
+		s.progress("%s: bundles for %s over %v", s.name, count(n*size, "inference"), setting)
 		if err := s.with(ctx, dealerName, func() error {
 			_, err := s.produce(ctx, (n+1)*size)
 			return err

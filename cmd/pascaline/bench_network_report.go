@@ -12,12 +12,12 @@ import (
 // offline.
 func printReport(r *bench.Report) error {
 	m := r.Machine
-	fmt.Printf("%s, %d cores for both parties, kernel %s, multiplier peak %.1f GMAC/s a core\n",
-		m.Processor, m.Cores, m.Kernel, m.Peak/1e9)
+	fmt.Printf("%s, %s for both parties, kernel %s, multiplier peak %.1f GMAC/s a core\n",
+		m.Processor, count(m.Cores, "core"), m.Kernel, m.Peak/1e9)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, n := range r.Networks {
-		fmt.Printf("\n%s: degree %d, %d activations in %d layers, %.4g million MACs, %d parameters\n\n",
-			n.Name, n.Degree, n.Activations, n.Layers, float64(n.MACs)/1e6, n.Parameters)
+		fmt.Printf("\n%s: degree %d, %s in %s, %.4g million MACs, %s\n\n",
+			n.Name, n.Degree, count(n.Activations, "activation"), count(n.Layers, "layer"), float64(n.MACs)/1e6, count(n.Parameters, "parameter"))
 		printOnline(w, n)
 		if len(n.Offline) > 0 {
 			fmt.Fprintln(w)
@@ -84,7 +84,7 @@ func printChanges(old *bench.Report, changes []bench.Change, asJSON bool) {
 		return
 	}
 	m := old.Machine
-	fmt.Fprintf(out, "\nheld against the report of %s: %s, %d cores, kernel %s\n", old.Date.Format("2006-01-02 15:04 MST"), m.Processor, m.Cores, m.Kernel)
+	fmt.Fprintf(out, "\nheld against the report of %s: %s, %s, kernel %s\n", old.Date.Format("2006-01-02 15:04 MST"), m.Processor, count(m.Cores, "core"), m.Kernel)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nSINCE THEN\tSETTING\tFIGURE\tNOW\tWAS\tRATIO\t")
 	moved := 0

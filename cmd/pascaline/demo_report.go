@@ -38,7 +38,7 @@ func describe(p *model.Plan) string {
 			elements += n.Shape.Len()
 		}
 	}
-	return fmt.Sprintf("%d linear layers, %d polynomial activations of %d elements in all", linear, activations, elements)
+	return fmt.Sprintf("%s, %s of %s in all", count(linear, "linear layer"), count(activations, "polynomial activation"), count(elements, "element"))
 }
 
 // report prints every picture with its results, then the table.
@@ -61,7 +61,7 @@ func (d *demo) compare(images []dataset.Image, results []result) (agree int, err
 		return 0, err
 	}
 	if len(results) != len(images) {
-		return 0, fmt.Errorf("%d results for %d pictures", len(results), len(images))
+		return 0, fmt.Errorf("%s for %s", count(len(results), "result"), count(len(images), "picture"))
 	}
 	for i, im := range images {
 		x, err := d.model.Plan.EncodeInput(im.Pixels)
@@ -82,7 +82,7 @@ func (d *demo) compare(images []dataset.Image, results []result) (agree int, err
 // verdict ends the demo.
 func verdict(agree int, images []dataset.Image) error {
 	if agree < len(images) {
-		return fmt.Errorf("%w on %d of %d pictures", errDisagree, len(images)-agree, len(images))
+		return fmt.Errorf("%w on %d of %s", errDisagree, len(images)-agree, count(len(images), "picture"))
 	}
 	fmt.Printf("\n%d of %d private results agree with the evaluation in the clear.\n", agree, len(images))
 	return nil

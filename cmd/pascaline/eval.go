@@ -86,7 +86,7 @@ func (f *evalFlags) check() error {
 	case f.private < 0:
 		return fmt.Errorf("--private is %d; it must be positive, or 0 for none", f.private)
 	case f.count > 0 && f.private > f.count:
-		return fmt.Errorf("--private is %d, and --count leaves %d images: what is classified privately is classified in the clear as well", f.private, f.count)
+		return fmt.Errorf("--private is %d, and --count leaves %s: what is classified privately is classified in the clear as well", f.private, count(f.count, "image"))
 	case !(f.testShare >= 0 && f.testShare < 1):
 		return fmt.Errorf("--test-share is %v; it takes a share from 0 to less than 1", f.testShare)
 	case f.report == "":

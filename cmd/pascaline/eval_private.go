@@ -77,7 +77,7 @@ func (st *stage) classify(ctx context.Context, plan *model.Plan, set *dataset.Se
 			return logits, err
 		}
 		if len(r.Results) != size {
-			return logits, fmt.Errorf("%d results for %s", len(r.Results), count(size, "image"))
+			return logits, fmt.Errorf("%s for %s", count(len(r.Results), "result"), count(size, "image"))
 		}
 		for _, res := range r.Results {
 			logits = append(logits, res.Logits)

@@ -147,7 +147,7 @@ func (f *inferFlags) run(ctx context.Context, paths []string) error {
 
 // largeBatch is the error of a batch that the server would refuse.
 func largeBatch(batch, most int, plan *model.Plan) error {
-	return fmt.Errorf("--batch is %d; a server takes at most %d inferences of %s at once", batch, most, plan.Name)
+	return fmt.Errorf("--batch is %d; a server takes at most %s of %s at once", batch, count(most, "inference"), plan.Name)
 }
 
 // evaluator returns what --compare asks for, or nil.
