@@ -5,6 +5,7 @@ go 1.26.5
 require (
 	github.com/bufbuild/protocompile v0.14.1 // parses .proto files for go generate, without a protoc binary
 	github.com/cockroachdb/pebble/v2 v2.1.7 // the index of the store: synced batches, crash-safe
+	github.com/gofrs/flock v0.13.0 // keeps a folder for one training process
 	github.com/hashicorp/go-hclog v1.6.3 // what go-plugin logs to
 	github.com/hashicorp/go-plugin v1.8.0 // backends as processes of their own
 	github.com/mmcloughlin/avo v0.6.0 // writes the assembly of package ring, by go generate
@@ -52,7 +53,6 @@ require (
 	github.com/fatih/color v1.13.0 // indirect
 	github.com/getsentry/sentry-go v0.27.0 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
-	github.com/gofrs/flock v0.13.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -147,7 +146,7 @@ func (f *evalFlags) run(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	e.Command = commandLine(os.Args)
+	e.Command = commandline.Words(append([]string{"pascaline"}, os.Args[1:]...)...)
 	var st *stage
 	if f.private > 0 {
 		// First, so that what is wrong with a backend is known at once.
@@ -223,18 +222,4 @@ func writePage(path string, e *evaluation.Evaluation) error {
 		return fmt.Errorf("writing the report %s: %w", path, err)
 	}
 	return nil
-}
-
-// commandLine writes what was run, as a shell takes it.
-func commandLine(args []string) string {
-	words := []string{"pascaline"}
-	for _, arg := range args[1:] {
-		if arg == "" || strings.ContainsFunc(arg, func(r rune) bool {
-			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=,:+@%", r))
-		}) {
-			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
-		}
-		words = append(words, arg)
-	}
-	return strings.Join(words, " ")
 }

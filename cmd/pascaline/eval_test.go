@@ -156,17 +156,6 @@ func printed(t *testing.T, f func()) string {
 	return string(b)
 }
 
-func TestACommandLineIsWrittenAsAShellTakesIt(t *testing.T) {
-	args := []string{"/usr/bin/pascaline", "eval", "it's $HOME", "", "--a=b/c.d", "ü"}
-	out, err := exec.Command("sh", "-c", "pascaline() { printf '%s\\n' \"$@\"; }; "+commandLine(args)).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := strings.Join(args[1:], "\n") + "\n"; string(out) != want {
-		t.Errorf("a shell takes it as %q, want %q", out, want)
-	}
-}
-
 // On MNIST's test images the built-in model is right on 98.5 % in fixed point, and
 // of a thousand, private inference names another class than fixed point for one at
 // most.

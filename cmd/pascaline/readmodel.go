@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"pascaline/internal/commandline"
 	"pascaline/internal/mnist"
 	"pascaline/model"
 	"pascaline/model/zoo"
@@ -26,10 +27,18 @@ func readModel(path string) (*model.Model, error) {
 	if path == builtIn {
 		return mnist.Model()
 	}
+	info, err := os.Stat(path)
+	there := err == nil
+	if there && info.IsDir() && strings.Contains(path, "/") {
+		return nil, notAFolder(path) // though it be in one that is called like a network
+	}
 	if zoo.Has(path) {
 		n, err := zoo.Parse(path)
 		if err != nil {
 			return nil, err
+		}
+		if there && !info.IsDir() {
+			return nil, fmt.Errorf("%s is a network of the zoo, with weights that mean nothing, and a file here: write ./%[1]s for the file, or run this elsewhere", path)
 		}
 		if found := modelsIn(path); len(found) > 0 {
 			fmt.Fprintf(os.Stderr, "warning: %v is the zoo's network, with weights that mean nothing; the folder of that name has %s\n", n, found[0])
@@ -39,7 +48,7 @@ func readModel(path string) (*model.Model, error) {
 		}
 		return n.Compile()
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	if there && info.IsDir() {
 		return nil, notAFolder(path)
 	}
 	m, err := model.ReadFile(path)
@@ -58,7 +67,7 @@ func modelsIn(dir string) (paths []string) {
 	for _, pattern := range []string{"*.pasc", "*/*.pasc", "*.plan"} {
 		names, _ := fs.Glob(os.DirFS(dir), pattern)
 		for _, name := range names {
-			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
+			paths = append(paths, commandline.Words(filepath.Join(dir, filepath.FromSlash(name))))
 		}
 		if len(paths) > 0 {
 			break

@@ -16,7 +16,7 @@ import (
 const (
 	checkpointName = "checkpoint"
 	reportName     = "report.json"
-	lockName       = "lock"
+	lockName       = ".pillar-lock"
 )
 
 // maxReport bounds the size of a report: a history of ten thousand epochs.

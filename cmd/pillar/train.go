@@ -184,7 +184,7 @@ func (f *trainFlags) run(ctx context.Context) error {
 	}
 	describeData(os.Stderr, train, test, f.HoldOut)
 	f.warn(os.Stderr, train)
-	report := trainReport{Network: f.Network, Data: train.Name, Activation: f.Activation, data: f.data, testShare: f.testShare}
+	report := trainReport{Network: f.Network, Data: train.Name, Activation: f.Activation, evaluated: f.evaluated()}
 	for i := range f.seeds {
 		options, out := f.Options, f.out
 		options.Seed += uint64(i)
@@ -216,12 +216,27 @@ func (f *trainFlags) run(ctx context.Context) error {
 	return nil
 }
 
+// evaluated are the arguments with which pascaline eval reads the same images.
+func (f *trainFlags) evaluated() (args []string) {
+	args = append(args, "--data", f.data)
+	if f.testShare > 0 {
+		args = append(args, "--test-share", fmt.Sprint(f.testShare))
+	}
+	if f.fit != "" {
+		args = append(args, "--fit")
+	}
+	return args
+}
+
 // fewSteps are too few for a network to learn much, and for the running statistics of
 // its batch norms to follow.
 const fewSteps = 100
 
 // warn says what of the options will not come to much.
 func (f *trainFlags) warn(w io.Writer, train *dataset.Set) {
+	if grey := greyImages(train); f.channel == 0 && grey < train.Len() && grey > train.Len()*9/10 {
+		fmt.Fprintf(w, "warning: %d of %d images are grey, and the network takes coloured ones because of the others; --channels 1 makes all grey\n", grey, train.Len())
+	}
 	if least := pillar.WarmUp() + 2; f.Penalty.Beta > 0 && f.Epochs < least {
 		fmt.Fprintf(w, "warning: --epochs %d are few with a penalty, which is all that counts in the first and rises until the %dth; take %d or more, or --penalty 0\n",
 			f.Epochs, pillar.WarmUp()+1, least)

@@ -83,9 +83,6 @@ func greyImages(s *dataset.Set) (n int) {
 func describeData(w io.Writer, train, test *dataset.Set, holdOut int) {
 	fmt.Fprintf(w, "%s: %d images of %d×%d×%d in %d classes to train on, %d of them held out to judge epochs by; %d to test with\n",
 		train.Name, train.Len(), train.H, train.W, train.C, len(train.Classes), holdOut, test.Len())
-	if grey := greyImages(train); train.C == 3 && grey > train.Len()*9/10 {
-		fmt.Fprintf(w, "warning: %d of %d images are grey, and the network takes coloured ones because of the others; --channels 1 makes all grey\n", grey, train.Len())
-	}
 	images := make([]int, len(train.Classes))
 	for _, label := range train.Labels {
 		images[label]++

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pascaline/cmd/pillar/internal/training"
+	"pascaline/internal/commandline"
 )
 
 // trainReport is what pillar train says in the end.
@@ -20,8 +21,7 @@ type trainReport struct {
 	Fixed   float64 `json:"fixed"`
 	Seconds float64 `json:"seconds"`
 
-	data      string  // the folder of the images
-	testShare float64 // of them
+	evaluated []string // arguments of pascaline eval for the same images
 }
 
 // trainedRun is one training run.
@@ -107,20 +107,22 @@ func (r *trainReport) print(w io.Writer) {
 
 // printNext says what can be done with a compiled network.
 func (r *trainReport) printNext(w io.Writer, run *trainedRun) {
-	share, which := "", ""
-	if r.testShare > 0 {
-		share = fmt.Sprintf(" --test-share %v", r.testShare)
-	}
+	which := ""
 	if len(r.Runs) > 1 {
 		which = fmt.Sprintf(" (that of seed %d; the others lie beside it)", run.Seed)
 	}
+	private := fmt.Sprint(min(200, run.TestImages))
 	fmt.Fprintf(w, `
 the network:   %s%s
-  for servers  pascaline serve --model %[1]s …
-  for clients  %[3]s
-  its costs    pascaline plan %[1]s
-  accuracy     pascaline eval %[1]s --data %[4]s%[5]s --private 200
-`, run.Model, which, planPath(run.Model), r.data, share)
+  for servers  %s …
+  for clients  %s
+  its costs    %s
+  accuracy     %s
+`, run.Model, which,
+		commandline.Words("pascaline", "serve", "--model", run.Model),
+		planPath(run.Model),
+		commandline.Words("pascaline", "plan", run.Model),
+		commandline.Words(append([]string{"pascaline", "eval", run.Model, "--private", private}, r.evaluated...)...))
 }
 
 // magnitude writes the size of a value with three digits, or that there was none.

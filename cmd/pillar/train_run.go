@@ -9,8 +9,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/gofrs/flock"
 
 	"pascaline/cmd/pillar/internal/network"
 	"pascaline/cmd/pillar/internal/training"
@@ -60,8 +61,12 @@ func other(checkpoint string, o *training.Options) string {
 	if there.Seed != o.Seed {
 		return fmt.Sprintf("seed %d there, seed %d here", there.Seed, o.Seed)
 	}
-	if d := differences(&there, o); d != "" {
-		return strings.Replace(d, " against ", " there, ", 1) + " here"
+	before, after, shown := strings.Cut(differences(&there, o), " against ")
+	switch {
+	case shown:
+		return before + " there, " + after + " here"
+	case before != "":
+		return "numbers among the options differ in their last places"
 	}
 	return "the options are the same, the images others"
 }
@@ -82,9 +87,14 @@ func openOut(out string) (io.Closer, error) {
 	}
 	probe.Close()
 	os.Remove(probe.Name())
-	lock, err := vfs.Default.Lock(filepath.Join(out, lockName))
-	if err != nil {
-		return nil, fmt.Errorf("another process trains into %s: wait for it, stop it, or name another --out (%w)", out, err)
+	lock := flock.New(filepath.Join(out, lockName))
+	switch ours, err := lock.TryLock(); {
+	case errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK):
+		fmt.Fprintf(os.Stderr, "warning: %s is on a file system without locks; see that nothing else trains into it\n", out)
+	case err != nil:
+		return nil, fmt.Errorf("keeping %s for this process: %w", out, err)
+	case !ours:
+		return nil, fmt.Errorf("another process trains into %s: wait for it, stop it, or name another --out", out)
 	}
 	return lock, nil
 }
