@@ -86,13 +86,15 @@ func (s *scaling) remedies(in int) string {
 	// What counts is the power of two above the range.
 	for exp := math.Floor(math.Log2(s.bound(in))); exp > -maxFrac; exp-- {
 		seen := slices.Clone(s.seen)
-		seen[in].Max = belowOne * math.Exp2(exp) / s.opts.Margin
+		seen[in].Max = threeDigits(belowOne * math.Exp2(exp) / s.opts.Margin)
 		if !s.fits(s.opts, seen) {
 			continue
 		}
 		would = append(would, fmt.Sprintf("with inputs within ±%.3g in calibration", seen[in].Max))
-		if margin := math.Exp2(exp) / s.seen[in].Max; margin > 1.01 {
-			would = append(would, fmt.Sprintf("with a margin of %.3g", math.Floor(100*margin)/100))
+		opts := *s.opts
+		opts.Margin = threeDigits(belowOne * math.Exp2(exp) / s.seen[in].Max)
+		if opts.Margin > 1 && opts.Margin < s.opts.Margin && s.fits(&opts, s.seen) {
+			would = append(would, fmt.Sprintf("with a margin of %.3g", opts.Margin))
 		}
 		break
 	}
@@ -100,6 +102,13 @@ func (s *scaling) remedies(in int) string {
 		return ""
 	}
 	return "; it fits " + strings.Join(would, ", or ")
+}
+
+// threeDigits rounds a positive number down to three digits: what is advised must
+// fit as it is written.
+func threeDigits(x float64) float64 {
+	unit := math.Pow10(2 - int(math.Floor(math.Log10(x))))
+	return math.Floor(x*unit) / unit
 }
 
 // fits reports whether there are scales for other options, or after another

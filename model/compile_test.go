@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -410,6 +411,50 @@ func TestARefusalCountsWhatTheCompilerAllots(t *testing.T) {
 		if _, err := fmt.Sscan(strings.Join(count[1:], " "), &left, &needed); err != nil || left != needed-1 {
 			t.Errorf("%s: %d bits are left, and with one more, σ = %d compiles: %v", name, left, sigma-1, count)
 		}
+	}
+}
+
+// What a refusal advises compiles as it is written, at powers of two and off them.
+func TestARefusalAdvisesWhatFits(t *testing.T) {
+	advised := regexp.MustCompile(`with a margin of ([\d.e+]+)`)
+	within := regexp.MustCompile(`with inputs within ±([\d.e+-]+) in`)
+	margins, ranges := 0, 0
+	for _, largest := range []float32{0.03, 0.5, 0.7, 1, 1.003, 2, 3, 4} {
+		for _, margin := range []float64{1, 1.004, 1.5, 2, 3, 4, 7.97, 8, 100, 256, 1000} {
+			for sigma := uint(36); sigma < 60; sigma++ {
+				b := newBuilder(Shape{1, 1, 4})
+				l := b.fc(0, 4)
+				clear(b.g.Nodes[l].Bias)
+				clear(b.g.Nodes[l].W)
+				for i := range 4 {
+					b.g.Nodes[l].W[5*i] = 1
+				}
+				b.fc(b.poly(l), 3)
+				compile := func(largest float32, margin float64) error {
+					_, _, err := Compile(b.g, [][]float32{{largest, 0, 0, largest}, {0, largest, largest / 2, 0}}, Options{Margin: margin, Sigma: sigma})
+					return err
+				}
+				err := compile(largest, margin)
+				if err == nil {
+					continue
+				}
+				if found := advised.FindStringSubmatch(err.Error()); found != nil {
+					lower, _ := strconv.ParseFloat(found[1], 64)
+					if margins++; !(lower < margin) || compile(largest, lower) != nil {
+						t.Errorf("largest value %v, margin %v, σ = %d: a margin of %v is advised, and %v", largest, margin, sigma, lower, compile(largest, lower))
+					}
+				}
+				if found := within.FindStringSubmatch(err.Error()); found != nil {
+					smaller, _ := strconv.ParseFloat(found[1], 32)
+					if ranges++; compile(float32(smaller), margin) != nil {
+						t.Errorf("largest value %v, margin %v, σ = %d: ±%v is advised, and %v", largest, margin, sigma, smaller, compile(float32(smaller), margin))
+					}
+				}
+			}
+		}
+	}
+	if margins == 0 || ranges == 0 {
+		t.Errorf("%d margins and %d ranges were advised", margins, ranges)
 	}
 }
 
