@@ -84,12 +84,13 @@ func isIDX(path string) (bool, error) {
 	return strings.HasPrefix(string(b[:n]), gzipMagic) || b[0] == 0 && b[1] == 0 && b[2] >= idxUint8, nil
 }
 
-// ReadDir reads all PNG and JPEG pictures of a folder and of the folders in it, by
-// the ends of their names. Folders are read in turn, a picture of each, so that the
-// first of a labelled set are of all its classes; in each of them, pictures are
-// sorted by name. Hidden files are left out, and so is what lies deeper than the
-// folders of a labelled set do: DIR/train/CLASS. A picture that cannot be read is an
-// error.
+// ReadDir reads all PNG and JPEG pictures of a folder, by the ends of their names, or,
+// if it has none itself, those of the folders in it. Folders are read in turn, a
+// picture of each, so that the first of a labelled set are of all its classes; in each
+// of them, pictures are sorted by name. Folders beside pictures are left out, and so
+// are hidden files and what lies deeper than the pictures of a labelled set do:
+// DIR/train/CLASS. A picture that cannot be read is an error. So is a folder to look
+// into that cannot be read, or is a link, which may lead to the same pictures twice.
 func ReadDir(dir string, o Options) ([]Image, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("reading folder %s: %w", dir, err)
@@ -129,36 +130,56 @@ type foundPictures struct {
 	sets    []string   // paths of IDX files
 }
 
-// add adds what lies in dir, and in folders up to so many deep in it.
+// add adds what lies in dir or, if it has no pictures itself, in folders up to so many
+// deep in it.
 func (f *foundPictures) add(dir string, deep int) error {
-	entries, err := list(dir) // sorted
+	entries, err := os.ReadDir(dir) // sorted
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: pass the folders with the pictures by themselves, or make it readable", err)
 	}
-	var pictures, folders []string
+	var pictures []string
+	var folders []folder
 	for _, e := range entries {
-		path := filepath.Join(dir, e.name)
+		if isPassedOver(e.Name()) {
+			continue
+		}
+		path, isDir, link := filepath.Join(dir, e.Name()), e.IsDir(), e.Type()&os.ModeSymlink != 0
+		if link {
+			// A link that leads nowhere counts as a file, which its reader reports.
+			info, err := os.Stat(path)
+			isDir = err == nil && info.IsDir()
+		}
 		switch {
-		case e.dir:
-			folders = append(folders, path)
-		case hasPictureName(e.name):
+		case isDir:
+			folders = append(folders, folder{path, link})
+		case hasPictureName(e.Name()):
 			pictures = append(pictures, path)
-		case strings.Contains(e.name, "-idx"):
+		case strings.Contains(e.Name(), "-idx"):
 			f.sets = append(f.sets, path)
 		}
 	}
 	if len(pictures) > 0 {
 		f.folders = append(f.folders, pictures)
+		return nil
 	}
 	if deep == 0 {
 		return nil
 	}
-	for _, folder := range folders {
-		if err := f.add(folder, deep-1); err != nil {
+	for _, in := range folders {
+		if in.link {
+			return fmt.Errorf("%s is a link to a folder, and those are not followed: pass the folders with the pictures by themselves, or move the link elsewhere", in.path)
+		}
+		if err := f.add(in.path, deep-1); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// A folder is one in another.
+type folder struct {
+	path string
+	link bool
 }
 
 // inTurn yields the pictures of all folders, the first of each before the second of

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -68,7 +69,8 @@ func TestFoldersInAFolderAreReadInTurn(t *testing.T) {
 		"some of them": {[]string{"b/1.png", "a/2.png", "a/1.png", "c/x.png"}, 3, []string{"a/1.png", "b/1.png", "c/x.png"}},
 		"splits": {[]string{"train/a/1.png", "train/a/2.png", "train/b/1.png", "test/a/1.png"}, 0,
 			[]string{"test/a/1.png", "train/a/1.png", "train/b/1.png", "train/a/2.png"}},
-		"pictures beside folders": {[]string{"a/1.png", "z.png", "b.png"}, 0, []string{"b.png", "a/1.png", "z.png"}},
+		"pictures beside folders": {[]string{"a/1.png", "z.png", "b.png"}, 0, []string{"b.png", "z.png"}},
+		"folders in a class":      {[]string{"a/1.png", "a/thumbs/1.png", "b/1.png"}, 0, []string{"a/1.png", "b/1.png"}},
 		"what is no class":        {[]string{"a/1.png", "__MACOSX/._1.png", "__MACOSX/a.png", ".cache/a.png", "a/b/c/deep.png"}, 0, []string{"a/1.png"}},
 	} {
 		dir := t.TempDir()
@@ -89,6 +91,66 @@ func TestFoldersInAFolderAreReadInTurn(t *testing.T) {
 			t.Errorf("%s: read %q, want %q", name, got, c.want)
 		}
 	}
+}
+
+// A folder of pictures stays one, whatever folders lie in it.
+func TestFoldersBesidePicturesDoNotMatter(t *testing.T) {
+	dir := t.TempDir()
+	place(t, pngBytes(t, wedge(28, 28)), dir, "a.png")
+	place(t, pngBytes(t, wedge(7, 7)), dir, "thumbs/a.png")
+	if err := os.Mkdir(filepath.Join(dir, "lost+found"), 0); err != nil {
+		t.Fatal(err)
+	}
+	link(t, ".", filepath.Join(dir, "self"))
+	set, err := Read(mnistSize, dir)
+	if err != nil || len(set) != 1 {
+		t.Errorf("read %d images, %v", len(set), err)
+	}
+}
+
+func TestNothingIsLeftOutInSilence(t *testing.T) {
+	picture := pngBytes(t, wedge(28, 28))
+	for name, c := range map[string]struct {
+		make func(dir string) string // returns what the error names
+		want string
+	}{
+		"a picture that is a link to nowhere": {func(dir string) string {
+			return link(t, "nowhere", filepath.Join(dir, "a", "2.png"))
+		}, "no such file"},
+		"a folder that is a link": {func(dir string) string { return link(t, ".", filepath.Join(dir, "self")) }, "link to a folder"},
+		"a folder that nobody may read": {func(dir string) string {
+			path := filepath.Join(dir, "lost+found")
+			if err := os.Mkdir(path, 0); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.ReadDir(path); err == nil {
+				return "" // of root
+			}
+			return path
+		}, "permission denied"},
+	} {
+		dir := t.TempDir()
+		place(t, picture, dir, "a/1.png")
+		path := c.make(dir)
+		if path == "" {
+			continue
+		}
+		_, err := Read(mnistSize, dir)
+		if err == nil {
+			t.Errorf("%s: read", name)
+			continue
+		}
+		wantError(t, err, path, c.want)
+	}
+}
+
+// link makes a symbolic link and returns its path.
+func link(t *testing.T, to, path string) string {
+	t.Helper()
+	if err := os.Symlink(to, path); err != nil {
+		t.Skip(err)
+	}
+	return path
 }
 
 func TestReadSaysWhatIsMissing(t *testing.T) {

@@ -239,6 +239,9 @@ type entry struct {
 // attributes of files, under the files' own names.
 const macFolder = "__MACOSX"
 
+// isPassedOver reports whether what goes by that name is never part of a set.
+func isPassedOver(name string) bool { return strings.HasPrefix(name, ".") || name == macFolder }
+
 // list returns what is in dir, sorted by name, without hidden files and those
 // that cannot be looked at.
 func list(dir string) ([]entry, error) {
@@ -255,7 +258,7 @@ func list(dir string) ([]entry, error) {
 	}
 	var entries []entry
 	for _, e := range all {
-		if strings.HasPrefix(e.Name(), ".") || e.Name() == macFolder {
+		if isPassedOver(e.Name()) {
 			continue
 		}
 		isDir := e.IsDir()
