@@ -215,7 +215,7 @@ func (im *importer) output() (*step, error) {
 	case v.isConstant():
 		return nil, errors.New("does not depend on the input")
 	}
-	v, err := im.unpadded(im.resolved(v))
+	v, err := im.unpadded(im.resolved(im.withoutLast(v)))
 	if err != nil {
 		return nil, err
 	}

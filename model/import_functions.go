@@ -18,6 +18,9 @@ var (
 	functions = []string{"relu", "relu6", "leakyrelu", "elu", "selu", "gelu", "silu", "mish", "sigmoid", "hardsigmoid", "hardswish", "tanh", "softplus"}
 	// dropped can be left out alone: no polynomial of one element does the same.
 	dropped = []string{"clip", "softmax"}
+	// increasing keep the order of outputs, and differ where those do: they can be
+	// left out at the end.
+	increasing = []string{"leakyrelu", "elu", "selu", "sigmoid", "tanh", "softplus"}
 )
 
 func (o *ImportOptions) check() error {
@@ -33,8 +36,9 @@ func (o *ImportOptions) check() error {
 }
 
 // CheckActivation reports why a polynomial of these coefficients cannot stand for a
-// function. Those of {0, 1} leave it out, which only clip and softmax can be: without
-// its activations a network is linear.
+// function. Those of {0, 1} leave it out, which clip and softmax can only be, and
+// increasing functions at the end of a network: elsewhere, without its activations, a
+// network is linear.
 func CheckActivation(name string, coefficients []float64) error {
 	if !slices.Contains(Functions(), name) {
 		return fmt.Errorf("a polynomial for %q, of which the import knows nothing; it knows %s", name, strings.Join(Functions(), ", "))
@@ -48,9 +52,11 @@ func CheckActivation(name string, coefficients []float64) error {
 		return fmt.Errorf("a polynomial for %s, which can only be left out, by the coefficients 0 and 1", name)
 	case drop:
 		return nil
+	case p.isIdentity() && slices.Contains(increasing, name):
+		return nil // where it stands, the import knows
 	case p.isIdentity():
-		return fmt.Errorf("%s cannot be left out, for without its activations a network is linear; only %s can; put a polynomial in its place (--activation %s=poly:4:5)",
-			name, strings.Join(dropped, " and "), name)
+		return fmt.Errorf("%s cannot be left out, for without its activations a network is linear; only %s can and, at the network's end, %s; put a polynomial in its place",
+			name, strings.Join(dropped, " and "), strings.Join(increasing, ", "))
 	case len(p) < minDegree+1 || p.degree() > maxDegree:
 		return fmt.Errorf("the polynomial for %s has degree %d; it must be from %d to %d", name, max(0, p.degree()), minDegree, maxDegree)
 	}
@@ -306,6 +312,24 @@ func (im *importer) softmax(n *onnxpb.NodeProto) (*value, error) {
 	im.used["softmax"] = true
 	im.note(describe(n), "is left out: clients get what goes into it, whose order is the same")
 	return im.same(n)
+}
+
+// leavesOut reports whether a function is to be left out at the network's end.
+func (im *importer) leavesOut(function string) bool {
+	return slices.Contains(increasing, function) && polynomial(im.Activations[function]).trim().isIdentity()
+}
+
+// withoutLast returns the network's output without the function that it ends in, if
+// that is to be left out and nothing else is computed from it.
+func (im *importer) withoutLast(v *value) *value {
+	if v.f == nil || v.expression.resolved != nil || !v.of(v.f.function) || !im.leavesOut(v.f.function) {
+		return v
+	}
+	im.used[v.f.function] = true
+	im.note(describe(v.f.node), "is left out: clients get what goes into it, whose order is the same")
+	out := *v
+	out.expression = &expression{base: v.base, poly: v.f.argument, last: v.last, from: v.from}
+	return &out
 }
 
 // noteUnused tells of polynomials that there was nothing to use for.

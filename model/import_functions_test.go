@@ -231,6 +231,45 @@ func TestASoftmaxAtTheEndIsLeftOutOnRequest(t *testing.T) {
 	}
 }
 
+func TestAnIncreasingFunctionIsLeftOutAtTheEndAlone(t *testing.T) {
+	for _, op := range []string{"Sigmoid", "Tanh", "Softplus", "Elu", "Selu", "LeakyRelu"} {
+		without := ImportOptions{Activations: map[string][]float64{functionOperators[op]: {0, 1}}}
+		for name, end := range map[string]func(b *onnxBuilder, y string) string{
+			"alone":       func(b *onnxBuilder, y string) string { return y },
+			"and a shape": func(b *onnxBuilder, y string) string { return b.node("Flatten", y) },
+		} {
+			b := newONNX(1, 4)
+			g, notes, err := ImportONNX(b.bytes(t, end(b, b.node(op, b.linear("x", 4, 3)))), without)
+			if err != nil || ops(g) != "linear" || len(notes) != 1 || !strings.Contains(notes[0], "order is the same") {
+				t.Errorf("%s %s: %v, %q", op, name, err, notes)
+			}
+		}
+		for name, end := range map[string]func(b *onnxBuilder, y string) string{
+			"before a layer":         func(b *onnxBuilder, y string) string { return b.linear(y, 3, 2) },
+			"negated":                func(b *onnxBuilder, y string) string { return b.node("Neg", y) },
+			"times its argument":     func(b *onnxBuilder, y string) string { return b.node("Mul", y, y) },
+			"beside another branch":  func(b *onnxBuilder, y string) string { return b.node("Add", y, b.linear(y, 3, 3)) },
+			"twice":                  func(b *onnxBuilder, y string) string { return b.node(op, y) },
+			"before another at last": func(b *onnxBuilder, y string) string { return b.node(op, b.linear(y, 3, 2)) },
+		} {
+			b := newONNX(1, 4)
+			_, _, err := ImportONNX(b.bytes(t, end(b, b.node(op, b.linear("x", 4, 3)))), without)
+			if err == nil || !strings.Contains(err.Error(), "can be left out only where nothing follows but the network's outputs") {
+				t.Errorf("%s %s: error %v", op, name, err)
+			}
+		}
+	}
+	b := newONNX(1, 4)
+	y := b.linear("x", 4, 3)
+	_, _, err := ImportONNX(b.bytes(t, b.node("Mul", y, b.node("Sigmoid", y))), ImportOptions{Activations: map[string][]float64{"sigmoid": {0, 1}}})
+	if err == nil {
+		t.Error("SiLU without its sigmoid is a square")
+	}
+	if err := CheckActivation("relu", []float64{0, 1}); err == nil || strings.Contains(err.Error(), "--") {
+		t.Errorf("relu left out: error %v", err)
+	}
+}
+
 func TestWhatCannotStandForAFunctionIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts ImportOptions

@@ -109,6 +109,11 @@ func (im *importer) replaced(e *expression) *expression {
 		if c == nil || r.unrecognised {
 			continue
 		}
+		if im.leavesOut(r.function) {
+			wrong = fmt.Errorf("%s can be left out only where nothing follows but the network's outputs, whose order it keeps; put a polynomial in its place, or %s",
+				r.function, polynomialRemedy)
+			continue
+		}
 		im.used[r.function] = true
 		p := polynomial(c).trim().of(r.argument).times(r.factor).plus(r.rest, 1)
 		if err := p.check(); err != nil {

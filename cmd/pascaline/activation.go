@@ -18,7 +18,7 @@ type activationFlags []string
 
 func (f *activationFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar((*[]string)(f), "activation", nil,
-		"a polynomial for a function, FUNCTION=poly:DEGREE:RANGE[:Q], like relu=poly:4:5; or clip=drop, softmax=drop; repeat for more")
+		"a polynomial for a function, FUNCTION=poly:DEGREE:RANGE[:Q], like relu=poly:4:5; or clip=drop, softmax=drop, sigmoid=drop; repeat for more")
 }
 
 // replacement is a polynomial that stands for a function.

@@ -60,7 +60,8 @@ degree 4 on [-5, 5] for every ReLU. A network that was not trained with it must 
 expected to lose accuracy; docs/pytorch.md says how to train it so that it does not,
 and what import takes. Functions are relu, relu6, leakyrelu, elu, selu, gelu, silu, mish,
 sigmoid, hardsigmoid, hardswish, tanh and softplus; and clip and softmax, which can
-be left out: clip=drop, softmax=drop.
+be left out: clip=drop, softmax=drop. So can leakyrelu, elu, selu, sigmoid, tanh and
+softplus at the network's end, where the order of the outputs is all that counts.
 
 Calibrate on images like those to come: a hundred or more.`,
 		Example: `  pascaline model import net.onnx --calibrate train-images-idx3-ubyte.gz -o net.pasc
