@@ -167,6 +167,10 @@ func TestClassesMeetTheOutputsOfTheSameName(t *testing.T) {
 		{"another order", 3, []string{"dog", "Owl", "cat"}, []string{"cat", "dog", "owl"}, []string{"dog", "Owl", "cat"}, []int{2, 0, 1}, ""},
 		{"fewer", 3, []string{"dog", "owl", "cat"}, []string{"cat"}, []string{"dog", "owl", "cat"}, []int{2}, ""},
 		{"an unknown name", 2, []string{"cat", "dog"}, []string{"cat", "owl"}, nil, nil, "class owl of the data set is none of the model's (cat, dog)"},
+		{"two outputs of a name", 3, []string{"crane", "owl", "crane"}, []string{"crane", "owl"}, nil, nil, "class crane of the data set may be output 0 of the model or 2"},
+		{"two outputs of another name", 3, []string{"crane", "owl", "crane"}, []string{"owl"}, []string{"crane", "owl", "crane"}, []int{1}, ""},
+		{"names that differ in case", 2, []string{"crane", "Crane"}, []string{"Crane", "crane"}, []string{"crane", "Crane"}, []int{1, 0}, ""},
+		{"neither case", 2, []string{"crane", "Crane"}, []string{"CRANE"}, nil, nil, "output 0 of the model or 1"},
 		{"too many", 2, nil, []string{"0", "1", "2"}, nil, nil, "3 classes (0, 1, 2), and the model has 2 outputs"},
 		{"too few", 3, nil, []string{"cat", "dog"}, nil, nil, "--labels"},
 	} {

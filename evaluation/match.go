@@ -20,12 +20,16 @@ func match(p *model.Plan, set *dataset.Set) (names []string, outputs []int, err 
 	}
 	if len(p.Labels) > 0 && !numbered(set.Classes) {
 		for _, class := range set.Classes {
-			output := slices.IndexFunc(p.Labels, func(label string) bool { return strings.EqualFold(label, class) })
-			if output < 0 {
+			same := named(p.Labels, class)
+			switch {
+			case len(same) == 0:
 				return nil, nil, fmt.Errorf("class %s of the data set is none of the model's (%s): name the folder as the model does, or compile the model with the set's names (--labels)",
 					class, few(p.Labels))
+			case len(same) > 1:
+				return nil, nil, fmt.Errorf("class %s of the data set may be output %d of the model or %d, which have the same name: compile it with names that differ, and name the folders like them",
+					class, same[0], same[1])
 			}
-			outputs = append(outputs, output)
+			outputs = append(outputs, same[0])
 		}
 		return p.Labels, outputs, nil
 	}
@@ -51,6 +55,24 @@ func match(p *model.Plan, set *dataset.Set) (names []string, outputs []int, err 
 		}
 	}
 	return names, outputs, nil
+}
+
+// named returns the outputs of a class's name, in whatever case if there is none
+// spelled like it.
+func named(labels []string, class string) []int {
+	var exact, alike []int
+	for i, label := range labels {
+		switch {
+		case label == class:
+			exact = append(exact, i)
+		case strings.EqualFold(label, class):
+			alike = append(alike, i)
+		}
+	}
+	if exact != nil {
+		return exact
+	}
+	return alike
 }
 
 // numbered reports whether classes are named by their numbers.

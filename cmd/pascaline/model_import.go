@@ -102,11 +102,6 @@ func (f *importFlags) check(plan string) error {
 	case f.images < 0:
 		return fmt.Errorf("--count is %d; it must be positive, or 0 for all images", f.images)
 	}
-	for i, name := range f.labels {
-		if first := slices.Index(f.labels, name); first < i {
-			return fmt.Errorf("--labels has the name %q twice, for outputs %d and %d: labelled images meet outputs by their names", name, first, i)
-		}
-	}
 	return checkOutputs(f.out, plan)
 }
 
@@ -146,9 +141,12 @@ func (f *importFlags) run(path string) error {
 	if err != nil {
 		return fmt.Errorf("reading the calibration images: %w", err)
 	}
-	warning := calibrationWarning(set)
-	if warning != "" {
-		fmt.Fprintln(os.Stderr, "warning:", warning)
+	warnings := sameLabels(f.labels)
+	if w := calibrationWarning(set); w != "" {
+		warnings = append(warnings, w)
+	}
+	for _, w := range warnings {
+		fmt.Fprintln(os.Stderr, "warning:", w)
 	}
 	inputs := make([][]float32, len(set))
 	for i, im := range set {
@@ -172,7 +170,7 @@ func (f *importFlags) run(path string) error {
 		return printJSON(importReport{
 			Model: f.out, Plan: plan, Images: measured.Samples,
 			OutputMax: measured.OutputMax, OutputError: measured.OutputError, Agreement: measured.Agreement,
-			Warning: warning, importNotes: notes, Escapes: escapes, Compiled: &planReport{m.Plan.Summary(), m.Plan.Labels},
+			Warning: strings.Join(warnings, "; "), importNotes: notes, Escapes: escapes, Compiled: &planReport{m.Plan.Summary(), m.Plan.Labels},
 		})
 	}
 	printPlan(m.Plan)
@@ -202,6 +200,18 @@ func writeModel(path, plan string, m *model.Model) error {
 		return err
 	}
 	return nil
+}
+
+// sameLabels says which outputs have a name that one before has. ImageNet's list of
+// classes has such: it is no error.
+func sameLabels(labels []string) []string {
+	var warnings []string
+	for i, name := range labels {
+		if first := slices.Index(labels, name); first < i {
+			warnings = append(warnings, fmt.Sprintf("--labels has the name %q for outputs %d and %d: results of both are called that, and eval takes no class of that name", name, first, i))
+		}
+	}
+	return warnings
 }
 
 // calibrationWarning says why the images are a poor choice, or nothing. Scales
