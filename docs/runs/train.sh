@@ -33,17 +33,16 @@ else
 	data=$1 out=$2
 	run resnet8-penalty fashion-mnist resnet8 --epochs 10 --flip
 	run resnet8-none fashion-mnist resnet8 --epochs 10 --flip --penalty 0
-	run resnet8-relu fashion-mnist resnet8 --epochs 10 --flip --relu
 	run mnist-poly mnist lenet --epochs 10 --shift 2 --seeds 3
 	run mnist-relu mnist lenet --epochs 10 --shift 2 --seeds 3 --relu
-	run fashion-poly fashion-mnist lenet --epochs 10 --flip --seeds 3
-	run fashion-relu fashion-mnist lenet --epochs 10 --flip --seeds 3 --relu
+	run fashion-poly fashion-mnist lenet --epochs 10 --seeds 3 --penalty 1e-5 --penalty-range 5.5
+	run fashion-relu fashion-mnist lenet --epochs 10 --seeds 3 --relu
 	for degree in 2 4 6; do
-		run "degree-$degree-none" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --penalty 0 --activation "poly:$degree:5"
-		run "degree-$degree-penalty" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --activation "poly:$degree:5"
+		run "degree-$degree-none" fashion-mnist resnet8 --count 10000 --epochs 12 --flip --penalty 0 --activation "poly:$degree:5"
+		run "degree-$degree-penalty" fashion-mnist resnet8 --count 10000 --epochs 12 --flip --activation "poly:$degree:5"
 	done
 	for beta in $betas; do
-		run "beta-$beta" fashion-mnist resnet8 --count 20000 --epochs 12 --flip --penalty "$beta"
+		run "beta-$beta" fashion-mnist resnet8 --count 10000 --epochs 12 --flip --penalty "$beta"
 	done
 fi
 
@@ -57,9 +56,9 @@ table() {
 cd "$out" && out=$PWD
 table MNIST mnist-poly mnist-relu
 table Fashion-MNIST fashion-poly fashion-relu
-table "with and without the penalty" resnet8-penalty resnet8-none resnet8-relu
+table "with and without the penalty" resnet8-penalty resnet8-none
 table degrees degree-{2,4,6}-{none,penalty}
-table β $(for beta in $betas; do echo "beta-$beta"; done) degree-4-none
-"$pillar" compare resnet8-penalty resnet8-none resnet8-relu --plot "$here/../resnet8-training.png" >/dev/null
+table β $(for beta in $betas; do echo "beta-$beta"; done) degree-4-{none,penalty}
+"$pillar" compare resnet8-penalty resnet8-none --plot "$here/../resnet8-training.png" >/dev/null
 "$pillar" compare degree-{2,4,6}-{none,penalty} --plot "$here/../resnet8-degrees.png" --against degree >/dev/null
-"$pillar" compare $(for beta in $betas; do echo "beta-$beta"; done) degree-4-none --plot "$here/../resnet8-beta.png" --against penalty >/dev/null
+"$pillar" compare $(for beta in $betas; do echo "beta-$beta"; done) degree-4-{none,penalty} --plot "$here/../resnet8-beta.png" --against penalty >/dev/null
