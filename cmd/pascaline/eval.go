@@ -105,12 +105,9 @@ func checkReport(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fmt.Errorf("--report %s: it is a folder: name a file", path)
 	}
-	probe, err := os.CreateTemp(dir, ".writable-*")
-	if err != nil {
+	if err := whole.CheckFolder(dir); err != nil {
 		return fmt.Errorf("--report %s: nothing can be written there: %w", path, err)
 	}
-	probe.Close()
-	os.Remove(probe.Name())
 	return nil
 }
 

@@ -40,9 +40,9 @@ func digitSet(t *testing.T) *dataset.Set {
 	return set
 }
 
-// Private evaluation goes portion by portion, and keeps those that are done when it
-// is interrupted.
-func TestAnInterruptedEvaluationKeepsThePortionsThatAreDone(t *testing.T) {
+// evalStage returns the built-in model, and a stage to evaluate it on.
+func evalStage(t *testing.T) (*model.Model, *stage) {
+	t.Helper()
 	m, err := readModel(builtIn)
 	if err != nil {
 		t.Fatal(err)
@@ -51,11 +51,20 @@ func TestAnInterruptedEvaluationKeepsThePortionsThatAreDone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m, st
+}
+
+// Private evaluation goes portion by portion, and keeps those that are done when it
+// is interrupted.
+func TestAnInterruptedEvaluationKeepsThePortionsThatAreDone(t *testing.T) {
+	m, st := evalStage(t)
 	defer st.clear()
 	defer st.stop() // the context ends its processes
-	if st.self, err = exec.LookPath("pascaline"); err != nil {
+	self, err := exec.LookPath("pascaline")
+	if err != nil {
 		t.Fatal(err)
 	}
+	st.self = self
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	f := &evalFlags{backend: backendFlags{names: []string{"lattigo"}}}
@@ -84,16 +93,9 @@ func TestAnInterruptedEvaluationKeepsThePortionsThatAreDone(t *testing.T) {
 
 // What counts is whole portions, and a newcomer who sees 0 of 300 is told so.
 func TestAnUnfinishedEvaluationSaysThatItCountsByPortions(t *testing.T) {
-	m, err := readModel(builtIn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := newStage("eval")
-	if err != nil {
-		t.Fatal(err)
-	}
+	m, st := evalStage(t)
 	st.clear() // no picture can be written there
-	err = (&evalFlags{private: 3}).evaluatePrivately(t.Context(), st, nil, m, digitSet(t))
+	err := (&evalFlags{private: 3}).evaluatePrivately(t.Context(), st, nil, m, digitSet(t))
 	var partial *commandline.Partial
 	if !errors.As(err, &partial) || partial.Done != "0 of 3 images classified privately, which is counted by portions of up to 64" {
 		t.Errorf("a failure in the first portion: %v", err)

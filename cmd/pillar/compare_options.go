@@ -63,24 +63,26 @@ func alike(a, b *training.Options) bool {
 	return true
 }
 
-// differences names the first option in which two runs differ, apart from the seed.
-func differences(a, b *training.Options) string {
+// difference names the first option in which two runs differ, apart from the seed, as
+// the one has it and as the other has it. Numbers may differ in places that are not
+// shown.
+func difference(a, b *training.Options) (ofA, ofB string, differ bool) {
 	same := *b
 	if same.Seed = a.Seed; *a == same {
-		return ""
+		return "", "", false
 	}
 	for _, pair := range [][3]string{
 		{"network", a.Network, b.Network}, {"activation", a.Activation, b.Activation},
 		{"penalty", figure.Number(userBeta(a)), figure.Number(userBeta(b))},
 	} {
 		if pair[1] != pair[2] {
-			return fmt.Sprintf("%s %s against %s", pair[0], pair[1], pair[2])
+			return optionText(pair[0], pair[1]), optionText(pair[0], pair[2]), true
 		}
 	}
 	for _, option := range options {
 		if x, y := option.of(a), option.of(b); x != y {
-			return fmt.Sprintf("%s against %s", optionText(option.name, x), optionText(option.name, y))
+			return optionText(option.name, x), optionText(option.name, y), true
 		}
 	}
-	return "their options differ"
+	return "an option", "one that differs in its last places", true
 }

@@ -53,8 +53,8 @@ func readRuns(folder string) ([]*storedRun, error) {
 			continue // its first epoch is not over
 		}
 		if len(runs) > 0 {
-			if different := differences(&runs[0].options, &run.options); different != "" {
-				return nil, fmt.Errorf("%s and %s are no seeds of the same run, %s: name them one by one", runs[0].folder, inner, different)
+			if first, other, differ := difference(&runs[0].options, &run.options); differ {
+				return nil, fmt.Errorf("%s and %s are no seeds of the same run, %s against %s: name them one by one", runs[0].folder, inner, first, other)
 			}
 		}
 		runs = append(runs, run)

@@ -18,6 +18,7 @@ import (
 	"pascaline/dataset"
 	"pascaline/evaluation"
 	"pascaline/internal/commandline"
+	"pascaline/internal/whole"
 	"pascaline/model"
 )
 
@@ -61,12 +62,8 @@ func other(checkpoint string, o *training.Options) string {
 	if there.Seed != o.Seed {
 		return fmt.Sprintf("seed %d there, seed %d here", there.Seed, o.Seed)
 	}
-	before, after, shown := strings.Cut(differences(&there, o), " against ")
-	switch {
-	case shown:
+	if before, after, differ := difference(&there, o); differ {
 		return before + " there, " + after + " here"
-	case before != "":
-		return "numbers among the options differ in their last places"
 	}
 	return "the options are the same, the images others"
 }
@@ -81,12 +78,9 @@ func openOut(out string) (io.Closer, error) {
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder for checkpoints: %w", err)
 	}
-	probe, err := os.CreateTemp(out, ".writable-*")
-	if err != nil {
+	if err := whole.CheckFolder(out); err != nil {
 		return nil, fmt.Errorf("checkpoints cannot be written to %s: %w", out, err)
 	}
-	probe.Close()
-	os.Remove(probe.Name())
 	lock := flock.New(filepath.Join(out, lockName))
 	switch ours, err := lock.TryLock(); {
 	case errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK):

@@ -49,3 +49,13 @@ func WriteFile(path string, mode fs.FileMode, write func(io.Writer) error) (err 
 	defer d.Close()
 	return d.Sync() // the new name survives a crash too
 }
+
+// CheckFolder returns an error for a folder in which WriteFile could make no file.
+func CheckFolder(dir string) error {
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return err
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
