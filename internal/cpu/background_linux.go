@@ -13,10 +13,11 @@ import (
 // processor when nothing else wants it, and loses it to whatever wakes up
 // (sched(7), SCHED_IDLE). Without privileges it cannot be undone.
 func Background(pid int) error {
-	// A thread is born with the policy of the one that starts it. So where nothing
-	// was left to change, nothing is that started meanwhile.
-	for changed := true; changed; {
-		changed = false
+	// A thread is born with the policy of the one that starts it, which it copies some
+	// time before it is listed. So nothing is left to change where several passes in a
+	// row found nothing.
+	const quietPasses = 10
+	for quiet := 0; quiet < quietPasses; quiet++ {
 		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil {
 			return fmt.Errorf("listing the threads of process %d: %w", pid, err)
@@ -30,7 +31,9 @@ func Background(pid int) error {
 			if err != nil && !errors.Is(err, unix.ESRCH) { // it has ended meanwhile
 				return fmt.Errorf("giving process %d what the processors have left: %w", pid, err)
 			}
-			changed = changed || !was && err == nil
+			if !was && err == nil {
+				quiet = -1 // begin to count anew
+			}
 		}
 	}
 	return nil
